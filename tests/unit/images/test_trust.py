@@ -1,0 +1,101 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import dataclasses
+
+import ddt
+
+from tests import base
+from tests import data
+from volume_driver import exception
+from volume_driver.images import header
+from volume_driver.images import trust
+
+_PLAIN = header.Header(3, 1 << 20, 65536, None, None)
+
+
+@ddt.ddt
+class CheckTest(base.TestCase):
+    def check(self, **changed: object) -> None:
+        found = dataclasses.replace(_PLAIN, **changed)  # type: ignore[arg-type]
+        trust.check('volume-u', '/volumes/volume-u.b', found)
+
+    def assert_refused(self, reason: str, **changed: object) -> None:
+        error = self.assertRaises(
+            exception.ImageNotTrusted, self.check, **changed
+        )
+        self.assertEqual('/volumes/volume-u.b', error.path)
+        self.assertIn(reason, str(error.reason))
+
+    def test_base_image(self) -> None:
+        self.check()
+
+    @ddt.data('volume-u', 'volume-u.a', './volume-u.a')
+    def test_image_of_the_same_volume_by_its_plain_name(
+        self, backing: str
+    ) -> None:
+        for backing_format in ('qcow2', 'raw', None):
+            self.check(backing=backing, backing_format=backing_format)
+
+    @ddt.data(
+        '/etc/passwd',
+        '/volumes/volume-u',
+        '../volume-u',
+        '././volume-u',
+        './../volume-u',
+        'volume-v',
+        'volume-u.info',
+        'volume-u.a.part',
+        'json:{"driver": "file", "filename": "/etc/passwd"}',
+        'nbd://host/export',
+        'file:volume-u',
+        'volume-u\n',
+        '.',
+    )
+    def test_any_other_backing_name_is_refused(self, backing: str) -> None:
+        self.assert_refused(
+            'expected an image of volume-u',
+            backing=backing,
+            backing_format='qcow2',
+        )
+
+    @ddt.data('vmdk', 'qed', 'QCOW2', 'raw ', 'file', 'nbd')
+    def test_any_other_backing_format_is_refused(self, wrong: str) -> None:
+        self.assert_refused(
+            'expected qcow2 or raw', backing='volume-u', backing_format=wrong
+        )
+
+    def test_data_file_is_refused(self) -> None:
+        self.assert_refused('its data is in another file', data_file=True)
+
+    def test_corrupt_image_is_refused(self) -> None:
+        self.assert_refused('marked it as corrupt', corrupt=True)
+
+    @ddt.data('v3-overlay-by-path', 'data-file')
+    def test_real_headers_that_lead_outside_are_refused(
+        self, name: str
+    ) -> None:
+        found = header.parse(data.header(name), name)
+        self.assertRaises(
+            exception.ImageNotTrusted, trust.check, 'volume-u', name, found
+        )
+
+    @ddt.data('v2-overlay', 'v3-overlay', 'clusters-2m-overlay', 'v3')
+    def test_real_headers_of_a_volume_are_trusted(self, name: str) -> None:
+        trust.check('volume-u', name, header.parse(data.header(name), name))
+
+
+class PlainTest(base.TestCase):
+    def test_only_one_leading_dot_slash_is_taken_away(self) -> None:
+        self.assertEqual('volume-u', trust.plain('volume-u'))
+        self.assertEqual('volume-u', trust.plain('./volume-u'))
+        self.assertEqual('./volume-u', trust.plain('././volume-u'))

@@ -1,0 +1,349 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import ddt
+import hypothesis
+from hypothesis import strategies
+
+from tests import base
+from tests.unit.planning import chains
+from volume_driver import chain
+from volume_driver import exception
+from volume_driver import info
+from volume_driver.planning import delete
+from volume_driver.planning import plan
+
+
+def _plan(
+    snapshots: str,
+    snapshot: str,
+    direction: str = 'auto',
+    live: bool = False,
+    base_format: str = 'raw',
+    allocated: tuple[int, ...] = (),
+) -> plan.Plan:
+    found, content = chains.make(snapshots, base_format, allocated)
+    return delete.plan_delete(
+        chains.VOLUME, snapshot, found, content, live, direction
+    )
+
+
+def _record(content: plan.Plan) -> dict[str, str]:
+    """Return what ``.info`` says afterwards."""
+    (found,) = (
+        step.content for step in content.steps if isinstance(step, plan.Record)
+    )
+    return found
+
+
+@ddt.ddt
+class CommitTest(base.TestCase):
+    """``base <- a <- b <- c^``: the overlay goes into the image below."""
+
+    @ddt.data(False, True)
+    def test_oldest(self, live: bool) -> None:
+        self.assertEqual(
+            (
+                plan.Commit('volume-u.a', 'volume-u', 'volume-u.b'),
+                plan.Point('volume-u.b', 'volume-u', 'raw'),
+                plan.Record(
+                    {
+                        'active': 'volume-u.c',
+                        'b': 'volume-u.b',
+                        'c': 'volume-u.c',
+                    }
+                ),
+                plan.Remove('volume-u.a'),
+            ),
+            _plan('abc', 'a', 'commit', live).steps,
+        )
+
+    @ddt.data(False, True)
+    def test_middle(self, live: bool) -> None:
+        self.assertEqual(
+            (
+                plan.Commit('volume-u.b', 'volume-u.a', 'volume-u.c'),
+                plan.Point('volume-u.c', 'volume-u.a', 'qcow2'),
+                plan.Record(
+                    {
+                        'active': 'volume-u.c',
+                        'a': 'volume-u.a',
+                        'c': 'volume-u.c',
+                    }
+                ),
+                plan.Remove('volume-u.b'),
+            ),
+            _plan('abc', 'b', 'commit', live).steps,
+        )
+
+    @ddt.data(False, True)
+    def test_newest(self, live: bool) -> None:
+        self.assertEqual(
+            (
+                plan.Commit('volume-u.c', 'volume-u.b', None),
+                plan.StartFrom('volume-u.b', 'qcow2'),
+                plan.Record(
+                    {
+                        'active': 'volume-u.b',
+                        'a': 'volume-u.a',
+                        'b': 'volume-u.b',
+                    }
+                ),
+                plan.Remove('volume-u.c'),
+            ),
+            _plan('abc', 'c', 'commit', live).steps,
+        )
+
+    @ddt.data('raw', 'qcow2')
+    def test_only_one(self, base_format: str) -> None:
+        self.assertEqual(
+            (
+                plan.Commit('volume-u.a', 'volume-u', None),
+                plan.StartFrom('volume-u', base_format),
+                plan.Record({'active': 'volume-u'}),
+                plan.Remove('volume-u.a'),
+            ),
+            _plan('a', 'a', 'commit', base_format=base_format).steps,
+        )
+
+
+@ddt.ddt
+class PullTest(base.TestCase):
+    """``base <- a <- b <- c^``: the image below goes into the overlay."""
+
+    def test_oldest_consumes_the_base(self) -> None:
+        self.assertEqual(
+            (
+                plan.Pull('volume-u.a', 'volume-u', 'raw', None, None),
+                plan.Record(
+                    {
+                        'active': 'volume-u.c',
+                        'b': 'volume-u.b',
+                        'c': 'volume-u.c',
+                    }
+                ),
+                plan.Remove('volume-u'),
+            ),
+            _plan('abc', 'a', 'pull').steps,
+        )
+
+    def test_middle_gives_its_overlay_to_the_older_snapshot(self) -> None:
+        self.assertEqual(
+            (
+                plan.Pull(
+                    *('volume-u.b', 'volume-u.a', 'qcow2', 'volume-u', 'raw')
+                ),
+                plan.Record(
+                    {
+                        'active': 'volume-u.c',
+                        'a': 'volume-u.b',
+                        'c': 'volume-u.c',
+                    }
+                ),
+                plan.Remove('volume-u.a'),
+            ),
+            _plan('abc', 'b', 'pull').steps,
+        )
+
+    @ddt.data(False, True)
+    def test_newest_keeps_the_active_name(self, live: bool) -> None:
+        self.assertEqual(
+            (
+                plan.Pull(
+                    *('volume-u.c', 'volume-u.b', 'qcow2'),
+                    *('volume-u.a', 'qcow2'),
+                ),
+                plan.Record(
+                    {
+                        'active': 'volume-u.c',
+                        'a': 'volume-u.a',
+                        'b': 'volume-u.c',
+                    }
+                ),
+                plan.Remove('volume-u.b'),
+            ),
+            _plan('abc', 'c', 'pull', live).steps,
+        )
+
+    def test_only_one(self) -> None:
+        self.assertEqual(
+            (
+                plan.Pull('volume-u.a', 'volume-u', 'raw', None, None),
+                plan.Record({'active': 'volume-u.a'}),
+                plan.Remove('volume-u'),
+            ),
+            _plan('a', 'a', 'pull').steps,
+        )
+
+    @ddt.data('a', 'b')
+    def test_live_below_the_active_image_is_impossible(
+        self, snapshot: str
+    ) -> None:
+        error = self.assertRaises(
+            exception.DirectionImpossible,
+            *(_plan, 'abc', snapshot, 'pull', True),
+        )
+        self.assertEqual('pull', error.direction)
+
+
+@ddt.ddt
+class ChoiceTest(base.TestCase):
+    @ddt.data(
+        # overlay and image below, in bytes, and the way that copies less
+        (10, 100, 'commit'),
+        (100, 10, 'pull'),
+        (50, 50, 'commit'),
+        (0, 0, 'commit'),
+    )
+    @ddt.unpack
+    def test_auto_copies_less(self, top: int, below: int, way: str) -> None:
+        for live in (False, True):
+            found = _plan('a', 'a', live=live, allocated=(below, top))
+            self.assertEqual(way, found.way)
+            self.assertEqual(min(top, below), found.cost)
+            self.assertIn(f'at most {top} bytes', found.reason)
+
+    @ddt.data('commit', 'pull')
+    def test_option_prevails_over_cost(self, direction: str) -> None:
+        dear = {'commit': (10, 100), 'pull': (100, 10)}[direction]
+        found = _plan('a', 'a', direction, allocated=dear)
+        self.assertEqual(direction, found.way)
+        self.assertEqual('option merge_direction', found.reason)
+        self.assertEqual(100, found.cost)
+
+    def test_live_below_the_active_image_auto_is_a_commit(self) -> None:
+        found = _plan('abc', 'a', live=True, allocated=(1, 100, 1, 1))
+        self.assertEqual('commit', found.way)
+        self.assertIn('only way', found.reason)
+        self.assertEqual(100, found.cost)
+
+    def test_offline_below_the_active_image_auto_may_pull(self) -> None:
+        found = _plan('abc', 'a', live=False, allocated=(1, 100, 1, 1))
+        self.assertEqual('pull', found.way)
+
+    def test_plan_says_what_it_is(self) -> None:
+        found = _plan('ab', 'a')
+        self.assertEqual('delete snapshot a', found.operation)
+        self.assertEqual(chains.VOLUME, found.volume)
+
+
+_orders = strategies.permutations('abcde')
+_ways = strategies.lists(
+    strategies.sampled_from(['commit', 'pull', 'auto']),
+    min_size=5,
+    max_size=5,
+)
+
+
+class MeaningTest(base.TestCase):
+    """Each snapshot shows the same writes after any deletions of others.
+
+    An image is the set of writes that it holds; a snapshot shows what is in
+    the images below its overlay.
+    """
+
+    @hypothesis.given(_orders, _ways)
+    def test_views_stay_the_same(
+        self, order: list[str], ways: list[str]
+    ) -> None:
+        found, content = chains.make('abcde')
+        images = {name: {name} for name in found.names}
+        names = list(found.names)
+        views = {
+            key: set(names[: names.index(name)])
+            for key, name in content.snapshots.items()
+        }
+        everything = set(names)
+        for snapshot, way in zip(order, ways, strict=True):
+            content_plan = delete.plan_delete(
+                chains.VOLUME, snapshot, found, content, False, way
+            )
+            names = self.carry_out(content_plan, names, images)
+            after = _record(content_plan)
+            content = info.Info(after.pop('active'), after)
+            found, _ = self.rebuild(names)
+            del views[snapshot]
+            self.assertEqual(names[-1], content.active)
+            self.assertEqual(set(views), set(content.snapshots))
+            for key, expected in views.items():
+                below = names[: names.index(content.snapshots[key])]
+                self.assertEqual(expected, self.seen(below, images))
+            self.assertEqual(everything, self.seen(names, images))
+
+    def seen(self, names: list[str], images: dict[str, set[str]]) -> set[str]:
+        return {write for name in names for write in images[name]}
+
+    def rebuild(self, names: list[str]) -> tuple[chain.Chain, info.Info]:
+        images = tuple(chain.Image(name, 'qcow2', 1000, 100) for name in names)
+        return chain.Chain(images), info.Info(names[-1])
+
+    def carry_out(
+        self,
+        content: plan.Plan,
+        names: list[str],
+        images: dict[str, set[str]],
+    ) -> list[str]:
+        names = list(names)
+        for step in content.steps:
+            if isinstance(step, plan.Commit):
+                self.assertEqual(
+                    names.index(step.base) + 1, names.index(step.top)
+                )
+                images[step.base] |= images[step.top]
+            elif isinstance(step, plan.Pull):
+                images[step.overlay] |= images[step.pulled]
+            elif isinstance(step, plan.Remove):
+                names.remove(step.name)
+        return names
+
+
+class ForgetTest(base.TestCase):
+    def test_nothing_is_merged_and_no_file_goes(self) -> None:
+        _, content = chains.make('abc')
+        found = delete.plan_forget(chains.VOLUME, 'b', content)
+        self.assertEqual(
+            (
+                plan.Record(
+                    {
+                        'active': 'volume-u.c',
+                        'a': 'volume-u.a',
+                        'c': 'volume-u.c',
+                    }
+                ),
+            ),
+            found.steps,
+        )
+        self.assertEqual(0, found.cost)
+        self.assertEqual('delete snapshot b', found.operation)
+
+
+class VolumeTest(base.TestCase):
+    def test_files_go_from_the_top_down_and_the_sidecars_last(self) -> None:
+        found, _ = chains.make('ab')
+        content = delete.plan_delete_volume(
+            chains.VOLUME, found, ('volume-u.record', 'volume-u.info')
+        )
+        self.assertEqual(
+            [
+                'volume-u.b',
+                'volume-u.a',
+                'volume-u',
+                'volume-u.record',
+                'volume-u.info',
+            ],
+            [
+                step.name
+                for step in content.steps
+                if isinstance(step, plan.Remove)
+            ],
+        )
+        self.assertEqual(5, len(content.steps))

@@ -1,0 +1,107 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Commands on snapshots."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import typing
+
+from cliff import command
+from cliff import lister
+
+from volume_driver.cli import app
+from volume_driver.cli import arguments
+
+
+class CreateSnapshot(command.Command):
+    """Create a snapshot of a volume, in use or not.
+
+    One that is there already stays as it is.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        arguments.add_snapshot(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        app.of(self).changing().create_snapshot(
+            arguments.snapshot(parsed_args)
+        )
+
+
+class ListSnapshots(lister.Lister):
+    """List the snapshots of a volume, the oldest first."""
+
+    COLUMNS = ('snapshot', 'image', 'overlay', 'size_bytes')
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        arguments.add_volume(parser)
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], list[tuple[typing.Any, ...]]]:
+        layers = (
+            app.of(self)
+            .reading()
+            .describe(arguments.volume(parsed_args))
+            .layers
+        )
+        rows = [
+            (
+                layer.snapshot,
+                layer.image.name,
+                above.image.name,
+                layer.image.size,
+            )
+            for layer, above in itertools.pairwise(layers)
+            if layer.snapshot is not None
+        ]
+        return self.COLUMNS, rows
+
+
+class DeleteSnapshot(command.Command):
+    """Delete a snapshot of a volume, in use or not.
+
+    One that is gone already is no error.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        arguments.add_snapshot(parser)
+        parser.add_argument(
+            '--dry-run',
+            action='store_true',
+            help='Show what would be done, and change nothing.',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        snapshot = arguments.snapshot(parsed_args)
+        if not parsed_args.dry_run:
+            # Of one that is gone the driver says so, in a warning.
+            app.of(self).changing().delete_snapshot(snapshot)
+            return
+        plan = app.of(self).reading().plan_delete_snapshot(snapshot)
+        if plan is None:
+            plan_text = (
+                f'Snapshot {snapshot.id} of {snapshot.volume.name} is gone '
+                'already, nothing would be done'
+            )
+        else:
+            plan_text = str(plan)
+        self.app.stdout.write(plan_text + '\n')

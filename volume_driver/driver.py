@@ -1,0 +1,365 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The public face: Cinder's methods, on Cinder's or on plain records.
+
+What is read of the records is ``volume.id .name .size .status
+.volume_attachment[].instance_uuid/.attached_host`` and ``snapshot.id .volume
+.volume_size``; sizes there are in GiB.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import functools
+import os
+import typing
+
+from oslo_concurrency import processutils
+from stevedore import driver as stevedore_driver
+from stevedore import exception as stevedore_exception
+
+from volume_driver import exception
+from volume_driver import files
+from volume_driver import info
+from volume_driver import names
+from volume_driver import opts
+from volume_driver.hypervisors import base as hypervisor
+from volume_driver.images import qemu_img
+from volume_driver.operations import context as contexts
+from volume_driver.operations import describe
+from volume_driver.operations import locking
+from volume_driver.operations import recovery
+from volume_driver.operations import snapshots
+from volume_driver.operations import volumes
+from volume_driver.planning import plan
+
+_GIB = 1 << 30
+
+Record = typing.Any
+M = typing.TypeVar('M', bound=collections.abc.Callable[..., object])
+
+
+def _typed(method: M) -> M:
+    """Let no error of the operating system leave a method as it is."""
+
+    @functools.wraps(method)
+    def wrapped(
+        driver: Qcow2Driver, *args: object, **kwargs: object
+    ) -> object:
+        with files.typed(os.path.join(driver._settings.directory, '')):
+            return method(driver, *args, **kwargs)
+
+    return typing.cast(M, wrapped)
+
+
+class Qcow2Driver:
+    """Volumes as files, snapshots as qcow2 overlays.
+
+    :param configuration: a group of oslo.config with our options registered
+        (:func:`volume_driver.opts.register`), or Cinder's configuration
+    :param execute: how to run child processes; None for
+        ``processutils.execute``
+    :param locks: a callable that makes a context manager from a volume's
+        name; None for file locks beside the volumes
+
+    Every method raises errors derived from
+    :class:`volume_driver.exception.VolumeDriverError` only.
+    """
+
+    VERSION = '0.1.0'
+
+    def __init__(
+        self,
+        configuration: object = None,
+        execute: qemu_img.Execute | None = None,
+        locks: locking.Locks | None = None,
+        **_kwargs: object,
+    ) -> None:
+        self.configuration = configuration
+        self._settings = opts.Settings.read(configuration)
+        self._execute = execute or processutils.execute
+        self._locks = locks
+
+    @functools.cached_property
+    def _context(self) -> contexts.Context:
+        directory = self._settings.directory
+        return contexts.Context(
+            settings=self._settings,
+            execute=self._execute,
+            hypervisor=_load_hypervisor(self._settings),
+            locks=self._locks or locking.FileLocks(directory),
+        )
+
+    # -- set-up --------------------------------------------------------------
+
+    @_typed
+    def do_setup(self, context: object) -> None:
+        """Load the parts and finish what a crash left undone.
+
+        Called once, before anything else. A volume that cannot be recovered
+        now is logged, and refused by each operation on it.
+
+        :raises PluginMissing: when the hypervisor plugin cannot be loaded
+        """
+        if os.path.isdir(self._context.directory):
+            self.recover()
+
+    @_typed
+    def recover(self, volume: Record | None = None) -> dict[str, str]:
+        """Finish what a crash left undone, of one volume or of all.
+
+        :returns: what came of it in words, by the name of the volume; only
+            volumes of which something was left
+        :raises RecoveryFailed: when the one volume cannot be finished now
+        """
+        if volume is None:
+            return recovery.recover_all(self._context)
+        target = self._target(volume)
+        with self._context.locks(target.name):
+            finished = recovery.recover(self._context, target)
+        return {target.name: f'finished: {finished}'} if finished else {}
+
+    @_typed
+    def check_for_setup_error(self) -> None:
+        """Check what must be there for any operation to succeed.
+
+        :raises DirectoryUnusable: when the directory is missing or read-only
+        :raises ProgramMissing: when qemu-img is not installed
+        """
+        directory = self._settings.directory
+        if not os.path.isdir(directory):
+            raise exception.DirectoryUnusable(
+                path=directory, reason='it is not a directory'
+            )
+        if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+            raise exception.DirectoryUnusable(
+                path=directory, reason='this user may not write to it'
+            )
+        qemu_img.check_installed(self._execute)
+
+    # -- volumes -------------------------------------------------------------
+
+    @_typed
+    def create_volume(self, volume: Record) -> None:
+        """Create an empty volume of ``volume.size`` GiB, sparse.
+
+        :raises VolumeExists: when it is there already
+        """
+        volumes.create(self._context, self._target(volume), volume.size * _GIB)
+
+    @_typed
+    def delete_volume(self, volume: Record) -> None:
+        """Delete a volume; one that is gone already is no error.
+
+        :raises VolumeHasSnapshots: when it has snapshots
+        :raises VolumeInUse: when a guest runs on it
+        """
+        volumes.delete(self._context, self._target(volume), _is_going(volume))
+
+    @_typed
+    def extend_volume(self, volume: Record, new_size: int) -> None:
+        """Grow a volume to new_size GiB; a running guest sees it grow.
+
+        :raises InvalidSize: when that would shrink it
+        """
+        volumes.extend(self._context, self._target(volume), new_size * _GIB)
+
+    @_typed
+    def create_volume_from_snapshot(
+        self, volume: Record, snapshot: Record
+    ) -> None:
+        """Create a volume with the data of a snapshot.
+
+        :raises SnapshotNotFound: when there is no such snapshot
+        :raises InvalidSize: when ``volume.size`` is too small for it
+        """
+        source = self._target(snapshot.volume)
+        volumes.copy(
+            self._context,
+            self._target(volume),
+            source,
+            names.check_snapshot(str(snapshot.id)),
+            (volume.size or 0) * _GIB,
+        )
+
+    @_typed
+    def create_cloned_volume(self, volume: Record, src_vref: Record) -> None:
+        """Create a volume with the data of another one, in use or not.
+
+        :raises InvalidSize: when ``volume.size`` is too small for it
+        """
+        volumes.copy(
+            self._context,
+            self._target(volume),
+            self._target(src_vref),
+            None,
+            (volume.size or 0) * _GIB,
+        )
+
+    # -- snapshots -----------------------------------------------------------
+
+    @_typed
+    def create_snapshot(self, snapshot: Record) -> None:
+        """Create a snapshot; one that is there already stays as it is.
+
+        :raises VolumeNotFound: when its volume has no file
+        :raises ChainTooDeep: when option max_chain_depth is reached
+        """
+        snapshots.create(
+            self._context, self._target(snapshot.volume), str(snapshot.id)
+        )
+
+    @_typed
+    def delete_snapshot(self, snapshot: Record) -> None:
+        """Delete a snapshot; one that is gone already is no error."""
+        snapshots.delete(
+            self._context,
+            self._target(snapshot.volume),
+            str(snapshot.id),
+            _is_going(snapshot.volume),
+        )
+
+    @_typed
+    def plan_delete_snapshot(self, snapshot: Record) -> plan.Plan | None:
+        """Return what :meth:`delete_snapshot` would do now; None: nothing."""
+        return snapshots.plan_delete(
+            self._context, self._target(snapshot.volume), str(snapshot.id)
+        )
+
+    @_typed
+    def revert_to_snapshot(
+        self, context: object, volume: Record, snapshot: Record
+    ) -> None:
+        """Drop all that was written since the newest snapshot was taken.
+
+        :raises NotNewestSnapshot: when there is a newer one
+        :raises VolumeInUse: when a guest runs on the volume
+        """
+        snapshots.revert(self._context, self._target(volume), str(snapshot.id))
+
+    # -- connections ---------------------------------------------------------
+
+    @_typed
+    def initialize_connection(
+        self, volume: Record, connector: object, *_args: object
+    ) -> dict[str, object]:
+        """Return where a guest finds the volume: its active image.
+
+        :raises VolumeNotFound: when it has no file
+        """
+        active = volumes.active(self._context, self._target(volume))
+        return {
+            'driver_volume_type': 'local',
+            'data': {
+                'device_path': self._context.path(active.name),
+                'format': active.format,
+                'name': active.name,
+            },
+        }
+
+    def terminate_connection(
+        self, volume: Record, connector: object, **_kwargs: object
+    ) -> None:
+        """Nothing to do: a file needs no connection."""
+
+    def create_export(
+        self, context: object, volume: Record, connector: object = None
+    ) -> None:
+        """Nothing to do: a file needs no export."""
+
+    def ensure_export(self, context: object, volume: Record) -> None:
+        """Nothing to do: a file needs no export."""
+
+    def remove_export(self, context: object, volume: Record) -> None:
+        """Nothing to do: a file needs no export."""
+
+    # -- looking -------------------------------------------------------------
+
+    @_typed
+    def local_path(self, volume: Record) -> str:
+        """Return the path of the active image."""
+        target = self._target(volume)
+        content = info.read(self._settings.directory, target.name)
+        name = content.active if content else target.name
+        return os.path.join(self._settings.directory, name)
+
+    @_typed
+    def describe(
+        self, volume: Record, guest: bool = True
+    ) -> describe.Description:
+        """Return what a volume is made of.
+
+        :param guest: find out which guest has it, too
+        :raises VolumeNotFound: when it has no file
+        """
+        return describe.describe(self._context, self._target(volume), guest)
+
+    @_typed
+    def list_volumes(self) -> list[str]:
+        """Return the names of all volumes in the directory, sorted."""
+        return volumes.listed(self._context)
+
+    @_typed
+    def get_volume_stats(self, refresh: bool = False) -> dict[str, object]:
+        """Return capacity and capabilities, sizes in GiB."""
+        directory = self._settings.directory
+        found = os.statvfs(directory)
+        return {
+            'driver_version': self.VERSION,
+            'vendor_name': 'Open Source',
+            'storage_protocol': 'file',
+            'total_capacity_gb': found.f_blocks * found.f_frsize / _GIB,
+            'free_capacity_gb': files.available(directory) / _GIB,
+            'reserved_percentage': 0,
+            'QoS_support': False,
+        }
+
+    # -- records -------------------------------------------------------------
+
+    def _target(self, volume: Record) -> hypervisor.Target:
+        name = getattr(volume, 'name', None) or f'volume-{volume.id}'
+        attachments = getattr(volume, 'volume_attachment', ())
+        known = attachments is not None
+        return hypervisor.Target(
+            volume_id=str(volume.id),
+            name=names.check_volume(name),
+            directory=self._settings.directory,
+            hosts=_hosts(attachments or ()),
+            attached=bool(list(attachments)) if known else None,
+        )
+
+
+def _hosts(attachments: collections.abc.Iterable[Record]) -> tuple[str, ...]:
+    found = (getattr(each, 'attached_host', None) for each in attachments)
+    return tuple(dict.fromkeys(host for host in found if host))
+
+
+def _is_going(volume: Record) -> bool:
+    """Tell whether a volume itself is being deleted, as in a cascade."""
+    return getattr(volume, 'status', None) == 'deleting'
+
+
+def _load_hypervisor(settings: opts.Settings) -> hypervisor.Hypervisor:
+    try:
+        manager: typing.Any = stevedore_driver.DriverManager(
+            'volume_driver.hypervisors',
+            settings.hypervisor,
+            invoke_on_load=True,
+            invoke_args=(settings,),
+            warn_on_missing_entrypoint=False,
+        )
+    except (stevedore_exception.NoMatches, RuntimeError) as error:
+        raise exception.PluginMissing(
+            name=settings.hypervisor, reason=str(error)
+        ) from error
+    return typing.cast(hypervisor.Hypervisor, manager.driver)

@@ -1,0 +1,154 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Carries out steps while a guest runs on the chain.
+
+What only the guest's process may do goes to the hypervisor plugin; the rest
+is the same as offline.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from volume_driver import exception
+from volume_driver.executors import base
+from volume_driver.executors import offline
+from volume_driver.hypervisors import base as hypervisor
+from volume_driver.images import qemu_img
+from volume_driver.planning import plan
+
+
+class LiveExecutor(offline.OfflineExecutor):
+    """Steps on the files of a volume that a guest has open.
+
+    :param disk: the guest's disk
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        volume: str,
+        execute: qemu_img.Execute,
+        disk: hypervisor.GuestDisk,
+        defined: tuple[hypervisor.DefinedDisk, ...] = (),
+    ) -> None:
+        super().__init__(directory, volume, execute, defined)
+        self.disk = disk
+
+    @functools.singledispatchmethod
+    def is_done(self, step: plan.Step, progress: base.Progress) -> bool:
+        return super().is_done(step, progress)
+
+    @is_done.register
+    def _(self, step: plan.Switch, progress: base.Progress) -> bool:
+        return self.disk.chain()[-1] == step.overlay
+
+    @is_done.register
+    def _(self, step: plan.Commit, progress: base.Progress) -> bool:
+        return False  # going through the barrier once more does no harm
+
+    @is_done.register
+    def _(self, step: plan.Pull, progress: base.Progress) -> bool:
+        return False
+
+    @is_done.register
+    def _(self, step: plan.Resize, progress: base.Progress) -> bool:
+        return self.disk.size() >= step.size
+
+    @functools.singledispatchmethod
+    def do(self, step: plan.Step, progress: base.Progress) -> None:
+        super().do(step, progress)
+
+    @do.register
+    def _(self, step: plan.Switch, progress: base.Progress) -> None:
+        self.disk.switch_to(step.overlay)
+        self.disk.start_from(step.overlay, 'qcow2')
+
+    @do.register
+    def _(self, step: plan.StartFrom, progress: base.Progress) -> None:
+        self.disk.start_from(step.active, step.format)
+
+    @do.register
+    def _(self, step: plan.Commit, progress: base.Progress) -> None:
+        self._check_same_guest(step, step.top, progress)
+        self.disk.commit(step.top, step.base, progress)
+
+    @do.register
+    def _(self, step: plan.Pull, progress: base.Progress) -> None:
+        self._check_same_guest(step, step.pulled, progress)
+        self.disk.pull(step.pulled, step.backing, progress)
+
+    @do.register
+    def _(self, step: plan.Resize, progress: base.Progress) -> None:
+        self.disk.resize(step.size)
+
+    @do.register
+    def _(self, step: plan.Point, progress: base.Progress) -> None:
+        # A live commit writes the name itself; nobody else may write to an
+        # image that a guest has open.
+        raise exception.UnexpectedChain(
+            operation=f'"{step}"',
+            guest=self.disk.guest,
+            found=f'{self.backing_of(step.overlay)} below {step.overlay}',
+            expected=f'{step.backing} there',
+        )
+
+    @do.register
+    def _(self, step: plan.Empty, progress: base.Progress) -> None:
+        raise exception.VolumeInUse(
+            volume=self.volume, holder=self.disk.guest, operation=str(step)
+        )
+
+    def _check_same_guest(
+        self, step: plan.Step, merged: str, progress: base.Progress
+    ) -> None:
+        """Check that no other QEMU than the one that merged has the chain.
+
+        One that was killed between the end of the job and the barrier leaves
+        headers without their data; a guest started from those does not see
+        it, and nobody can put it under its feet while it runs.
+
+        :raises GuestStartedTooEarly: when one was started meanwhile
+        """
+        if merged in self.disk.chain():
+            progress.note('guest', self.disk.identity())
+        elif progress.marked:
+            return
+        elif progress.notes.get('guest') != self.disk.identity():
+            raise exception.GuestStartedTooEarly(
+                guest=self.disk.guest, step=str(step), merged=merged
+            )
+
+    def let_go(self, progress: base.Progress) -> None:
+        self.disk.let_go(progress)
+
+    @functools.singledispatchmethod
+    def undo(self, step: plan.Step) -> None:
+        super().undo(step)
+
+    @undo.register
+    def _(self, step: plan.CreateOverlay) -> None:
+        if step.name in self.disk.chain():
+            raise base.CannotUndo(step)
+        super().undo(step)
+
+    @undo.register
+    def _(self, step: plan.Switch) -> None:
+        if self.disk.chain()[-1] != step.below:
+            raise base.CannotUndo(step)
+
+    @undo.register
+    def _(self, step: plan.Pull) -> None:
+        # A job that still runs would end later, and nobody would know.
+        if self.disk.job() or step.pulled not in self.disk.chain():
+            raise base.CannotUndo(step)

@@ -1,0 +1,223 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Carries out steps while no guest has the chain open: qemu-img and files.
+
+A merge returns only after the barrier: what it wrote was synced to disk.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+
+from volume_driver import exception
+from volume_driver import files
+from volume_driver import info
+from volume_driver import names
+from volume_driver.executors import base
+from volume_driver.hypervisors import base as hypervisor
+from volume_driver.images import header
+from volume_driver.images import locks
+from volume_driver.images import qemu_img
+from volume_driver.images import reader
+from volume_driver.images import trust
+from volume_driver.planning import plan
+
+
+class OfflineExecutor(base.Executor):
+    """Steps on the files of one volume.
+
+    :param defined: disks of guests that are shut off
+    :param bandwidth: limit of a merge in MiB/s, 0 for none
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        volume: str,
+        execute: qemu_img.Execute,
+        defined: tuple[hypervisor.DefinedDisk, ...] = (),
+        bandwidth: int = 0,
+    ) -> None:
+        self.directory = directory
+        self.volume = volume
+        self.execute = execute
+        self.defined = defined
+        self.bandwidth = bandwidth
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.directory, name)
+
+    def backing_of(self, name: str) -> str | None:
+        backing = header.read(self.path(name)).backing
+        return trust.plain(backing) if backing else None
+
+    # -- has it happened? ----------------------------------------------------
+
+    @functools.singledispatchmethod
+    def is_done(self, step: plan.Step, progress: base.Progress) -> bool:
+        return progress.marked
+
+    @is_done.register
+    def _(self, step: plan.CreateOverlay, progress: base.Progress) -> bool:
+        return files.is_file(self.path(step.name))
+
+    @is_done.register
+    def _(self, step: plan.Point, progress: base.Progress) -> bool:
+        return self.backing_of(step.overlay) == step.backing
+
+    @is_done.register
+    def _(self, step: plan.Record, progress: base.Progress) -> bool:
+        found = info.read(self.directory, self.volume)
+        return found is not None and found.as_dict() == step.content
+
+    @is_done.register
+    def _(self, step: plan.Remove, progress: base.Progress) -> bool:
+        return not os.path.lexists(self.path(step.name))
+
+    @is_done.register
+    def _(self, step: plan.Resize, progress: base.Progress) -> bool:
+        found = reader.read_image(
+            self.directory, self.volume, step.name, step.format
+        )
+        return found.size >= step.size
+
+    # -- let it happen -------------------------------------------------------
+
+    @functools.singledispatchmethod
+    def do(self, step: plan.Step, progress: base.Progress) -> None:
+        raise NotImplementedError(step)
+
+    @do.register
+    def _(self, step: plan.CreateOverlay, progress: base.Progress) -> None:
+        self._make_overlay(
+            step.name, (step.backing, step.backing_format), step.size
+        )
+
+    @do.register
+    def _(self, step: plan.Empty, progress: base.Progress) -> None:
+        self._make_overlay(
+            step.overlay, (step.backing, step.backing_format), step.size
+        )
+
+    @do.register
+    def _(self, step: plan.Switch, progress: base.Progress) -> None:
+        self._start_from(step.overlay, 'qcow2')
+
+    @do.register
+    def _(self, step: plan.StartFrom, progress: base.Progress) -> None:
+        self._start_from(step.active, step.format)
+
+    @do.register
+    def _(self, step: plan.Commit, progress: base.Progress) -> None:
+        qemu_img.commit(self.execute, self.path(step.top), self.bandwidth)
+        files.sync(self.path(step.base))
+
+    @do.register
+    def _(self, step: plan.Pull, progress: base.Progress) -> None:
+        self._point_back(step)
+        qemu_img.rebase(
+            self.execute,
+            self.path(step.overlay),
+            step.backing,
+            step.backing_format or '',
+        )
+        files.sync(self.path(step.overlay))
+
+    @do.register
+    def _(self, step: plan.Point, progress: base.Progress) -> None:
+        self._point(step.overlay, step.backing, step.backing_format)
+
+    @do.register
+    def _(self, step: plan.Record, progress: base.Progress) -> None:
+        content = dict(step.content)
+        active = content.pop('active')
+        info.write(self.directory, self.volume, info.Info(active, content))
+
+    @do.register
+    def _(self, step: plan.Remove, progress: base.Progress) -> None:
+        referrers = reader.referrers(self.directory, self.volume, step.name)
+        if referrers:
+            raise exception.StillReferenced(
+                path=self.path(step.name), referrer=', '.join(referrers)
+            )
+        files.remove(self.path(step.name))
+
+    @do.register
+    def _(self, step: plan.Resize, progress: base.Progress) -> None:
+        qemu_img.resize(
+            self.execute, self.path(step.name), step.format, step.size
+        )
+        files.sync(self.path(step.name))
+
+    # -- take it back --------------------------------------------------------
+
+    @functools.singledispatchmethod
+    def undo(self, step: plan.Step) -> None:
+        raise base.CannotUndo(step)
+
+    @undo.register
+    def _(self, step: plan.CreateOverlay) -> None:
+        path = self.path(step.name)
+        if files.is_file(path) and locks.is_open_for_writing(path):
+            raise base.CannotUndo(step)
+        files.remove(path)
+
+    @undo.register
+    def _(self, step: plan.Switch) -> None:
+        self._start_from(step.below, step.below_format)
+
+    @undo.register
+    def _(self, step: plan.Pull) -> None:
+        self._point_back(step)
+
+    @undo.register
+    def _(self, step: plan.Empty) -> None:
+        files.discard(self.path(step.overlay) + names.PART)
+
+    @undo.register
+    def _(self, step: plan.Resize) -> None:
+        """Nothing: an image that has grown already only reads as zeros."""
+
+    def let_go(self, progress: base.Progress) -> None:
+        """A guest that is gone needs nothing back."""
+        progress.release()
+
+    # -- pieces --------------------------------------------------------------
+
+    def _make_overlay(
+        self, name: str, backing: tuple[str, str], size: int
+    ) -> None:
+        part = self.path(name) + names.PART
+        files.discard(part)
+        try:
+            qemu_img.create_overlay(self.execute, part, *backing, size)
+            files.cover(part, self.path(backing[0]))
+            files.sync(part)
+            files.rename(part, self.path(name))
+        except Exception:
+            files.discard(part)
+            raise
+
+    def _point(self, overlay: str, backing: str, backing_format: str) -> None:
+        path = self.path(overlay)
+        qemu_img.point(self.execute, path, backing, backing_format)
+        files.sync(path)
+
+    def _point_back(self, step: plan.Pull) -> None:
+        if self.backing_of(step.overlay) != step.pulled:
+            self._point(step.overlay, step.pulled, step.pulled_format)
+
+    def _start_from(self, active: str, image_format: str) -> None:
+        for disk in self.defined:
+            disk.start_from(active, image_format)

@@ -1,0 +1,217 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The port to what runs the guests.
+
+A plugin finds the disks that use a volume and does the few things that only
+the process with the open images can do. It knows nothing of snapshots,
+``.info`` or journals. Images are named by their bare file names everywhere:
+the directory may be mounted elsewhere where the guest runs.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import typing
+
+from volume_driver import exception
+from volume_driver import opts
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A volume, as a hypervisor has to know it.
+
+    :param volume_id: id of the record; the serial of the guest's disk
+    :param name: name of the volume, beginning of its images' names
+    :param directory: where its images are on this host
+    :param hosts: hosts that its attachments name
+    :param attached: there is an attachment, on a known host or not; None
+        where the caller has no record of attachments
+    """
+
+    volume_id: str
+    name: str
+    directory: str
+    hosts: tuple[str, ...] = ()
+    attached: bool | None = False
+
+
+class Progress(typing.Protocol):
+    """What a step writes down, durably, while it runs."""
+
+    @property
+    def marked(self) -> bool:
+        """The step is known to have happened."""
+
+    @property
+    def held(self) -> bool:
+        """The guest may be suspended, by us."""
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What was noted in this operation, before a crash too."""
+
+    def mark(self) -> None:
+        """The step has happened: it must not be done again."""
+
+    def hold(self) -> None:
+        """The guest is about to be suspended, by us."""
+
+    def release(self) -> None:
+        """The guest was resumed."""
+
+    def note(self, key: str, value: str | None) -> None:
+        """Note a value under a key; None drops the note.
+
+        ``guest`` is the identity of the guest under which a merge runs,
+        ``throttle`` what its disk's limits were before we lowered them.
+        """
+
+
+class GuestDisk(abc.ABC):
+    """The disk of a running guest that has the volume's chain open."""
+
+    def __init__(self, guest: str) -> None:
+        self.guest = guest
+
+    @abc.abstractmethod
+    def chain(self) -> tuple[str, ...]:
+        """Return the images that the guest has open, the base first."""
+
+    @abc.abstractmethod
+    def job(self) -> str | None:
+        """Return, in words, the block job that runs on the disk, if any."""
+
+    @abc.abstractmethod
+    def size(self) -> int:
+        """Return the size of the disk as the guest sees it, in bytes."""
+
+    @abc.abstractmethod
+    def switch_to(self, overlay: str) -> None:
+        """Let the guest write to an overlay of its active image.
+
+        Returns once :meth:`chain` shows it.
+
+        :raises QuiesceFailed: when option quiesce requires what fails
+        :raises LiveOperationFailed: when the guest was not switched
+        :raises UnexpectedChain: when it runs on something else now
+        """
+
+    @abc.abstractmethod
+    def commit(self, top: str, base: str, progress: Progress) -> None:
+        """Merge an image down into the one below, up to the barrier.
+
+        A job of that kind that runs already is adopted, and a merge that is
+        done is only taken through the barrier. When top is the active image
+        the step is marked after the pivot and the barrier, while the guest
+        is still suspended: from there on the base is the truth, up to there
+        the top was.
+
+        :raises JobConflict: when a job of another kind runs on the disk
+        :raises JobNotStarted: when libvirt refuses it
+        :raises JobFailed: when the guest still runs on the old chain
+        :raises UnexpectedChain: when it runs on something else
+        :raises BarrierFailed: when the data may not be on disk yet
+        """
+
+    @abc.abstractmethod
+    def pull(
+        self, pulled: str, backing: str | None, progress: Progress
+    ) -> None:
+        """Merge the image below the active one up into it, likewise.
+
+        :param pulled: name of that image
+        :param backing: name of the image below that one, None for none
+
+        Raises what :meth:`commit` does.
+        """
+
+    @abc.abstractmethod
+    def identity(self) -> str:
+        """Return what tells this run of the guest from any other."""
+
+    @abc.abstractmethod
+    def let_go(self, progress: Progress) -> None:
+        """Give the guest back what an earlier process of ours took.
+
+        :raises LiveOperationFailed, BarrierFailed: when libvirt refuses
+        """
+
+    @abc.abstractmethod
+    def resize(self, size: int) -> None:
+        """Grow the disk to size bytes, image and guest alike.
+
+        :raises LiveOperationFailed: when it has the old size still
+        """
+
+    @abc.abstractmethod
+    def start_from(self, active: str, image_format: str) -> None:
+        """Let the guest start from an image when it is next started."""
+
+
+class DefinedDisk(abc.ABC):
+    """The disk of a guest that is defined and does not run."""
+
+    def __init__(self, guest: str) -> None:
+        self.guest = guest
+
+    @abc.abstractmethod
+    def start_from(self, active: str, image_format: str) -> None:
+        """Let the guest start from an image when it is next started.
+
+        :raises LiveOperationFailed: when the definition cannot be changed
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """The disks that use a volume.
+
+    :param live: the disk of a running guest, None when none runs
+    :param defined: disks of guests that do not run
+    :param looked_at: where was looked, in words
+    """
+
+    live: GuestDisk | None = None
+    defined: tuple[DefinedDisk, ...] = ()
+    looked_at: str = 'nowhere'
+
+
+class Hypervisor(abc.ABC):
+    """A plugin; made once with the driver's settings."""
+
+    def __init__(self, settings: opts.Settings) -> None:
+        self.settings = settings
+
+    @abc.abstractmethod
+    def find(self, target: Target) -> Found:
+        """Find the guest disks that use a volume.
+
+        :raises AmbiguousGuest: when two running guests have it
+        :raises HypervisorUnreachable: when it is attached and its host
+            cannot be asked
+        """
+
+
+class NoHypervisor(Hypervisor):
+    """Plugin ``none``: there are no guests, an attached volume is refused."""
+
+    def find(self, target: Target) -> Found:
+        if target.attached:
+            raise exception.HypervisorUnreachable(
+                uri='none',
+                volume=target.name,
+                reason='option hypervisor is "none"',
+            )
+        return Found()

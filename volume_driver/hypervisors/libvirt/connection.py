@@ -1,0 +1,96 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Connections to libvirt, one per URI, and the thread that takes its events.
+
+The module ``libvirt`` is imported with the first connection: a host that
+never asks a hypervisor does not need it.
+"""
+
+from __future__ import annotations
+
+import threading
+import types
+import typing
+
+from oslo_log import log
+
+LOG = log.getLogger(__name__)
+
+# A dead peer is noticed after about this many seconds times the count.
+_KEEPALIVE = (5, 3)
+
+
+class Unavailable(Exception):
+    """libvirt at a URI cannot be asked; the text says why."""
+
+
+_lock = threading.Lock()
+_open: dict[str, typing.Any] = {}
+_events: threading.Thread | None = None
+
+
+def module() -> types.ModuleType:
+    """Return the module libvirt.
+
+    :raises Unavailable: when libvirt-python is not installed
+    """
+    try:
+        import libvirt
+    except ImportError as error:
+        raise Unavailable(
+            f'the Python module libvirt is missing ({error}); install the '
+            f'extra "libvirt"'
+        ) from error
+    return typing.cast(types.ModuleType, libvirt)
+
+
+def get(uri: str) -> typing.Any:
+    """Return the connection to a URI, opened anew if it died.
+
+    :raises Unavailable: when it cannot be opened
+    """
+    libvirt = module()
+    with _lock:
+        _start_events(libvirt)
+        found = _open.get(uri)
+        try:
+            if found is not None and found.isAlive():
+                return found
+            found = libvirt.open(uri)
+            found.setKeepAlive(*_KEEPALIVE)
+        except libvirt.libvirtError as error:
+            _open.pop(uri, None)
+            raise Unavailable(str(error)) from error
+        _open[uri] = found
+        return found
+
+
+def _start_events(libvirt: types.ModuleType) -> None:
+    global _events
+    if _events is not None:
+        return
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    libvirt.virEventRegisterDefaultImpl()
+    _events = threading.Thread(
+        target=_take_events, args=(libvirt,), name='libvirt-events'
+    )
+    _events.daemon = True
+    _events.start()
+
+
+def _take_events(libvirt: types.ModuleType) -> None:
+    while True:
+        try:
+            libvirt.virEventRunDefaultImpl()
+        except libvirt.libvirtError as error:
+            LOG.warning('libvirt event loop: %s', error)

@@ -1,0 +1,55 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A disk in the definition of a domain, for when it is next started."""
+
+from __future__ import annotations
+
+import os
+import typing
+
+from volume_driver import exception
+from volume_driver.hypervisors import base
+from volume_driver.hypervisors.libvirt import connection
+from volume_driver.hypervisors.libvirt import domain_xml
+
+
+class LibvirtDefinedDisk(base.DefinedDisk):
+    """A disk in the definition of a domain, for when it is next started."""
+
+    def __init__(self, guest: str, domain: typing.Any, device: str) -> None:
+        super().__init__(guest)
+        self._domain = domain
+        self._device = device
+
+    def start_from(self, active: str, image_format: str) -> None:
+        libvirt = connection.module()
+        flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+        try:
+            xml = self._domain.XMLDesc(flags)
+            for disk in domain_xml.disks(xml):
+                if disk.target != self._device:
+                    continue
+                now = disk.sources[0]
+                if (now.name, disk.format) == (active, image_format):
+                    return
+                path = os.path.join(os.path.dirname(now.path), active)
+                changed = domain_xml.with_source(
+                    xml, self._device, path, image_format
+                )
+                self._domain.connect().defineXML(changed)
+        except libvirt.libvirtError as error:
+            raise exception.LiveOperationFailed(
+                operation=f'letting it start from {active}',
+                guest=self.guest,
+                reason=str(error),
+            ) from error

@@ -1,0 +1,207 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""One disk of a guest under libvirt.
+
+The outcome of everything done here is the chain in the domain's XML, read
+afterwards: the old one, the expected one, or an error. That a call returned,
+or that a job is gone, is not a success.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import contextlib
+import os
+import typing
+
+from oslo_log import log
+
+from volume_driver import exception
+from volume_driver import opts
+from volume_driver.hypervisors import base
+from volume_driver.hypervisors.libvirt import barrier
+from volume_driver.hypervisors.libvirt import connection
+from volume_driver.hypervisors.libvirt import converge
+from volume_driver.hypervisors.libvirt import definition
+from volume_driver.hypervisors.libvirt import domain_xml
+from volume_driver.hypervisors.libvirt import merge
+
+LOG = log.getLogger(__name__)
+
+
+class LibvirtDisk(base.GuestDisk):
+    """A disk of a running domain.
+
+    :param domain: libvirt's domain
+    :param device: target name of the disk, such as ``vda``
+    """
+
+    def __init__(
+        self,
+        domain: typing.Any,
+        device: str,
+        host: str,
+        settings: opts.Settings,
+    ) -> None:
+        super().__init__(f'{domain.name()} on {host}')
+        self.domain = domain
+        self.device = device
+        self.settings = settings
+        self._libvirt = connection.module()
+
+    def as_defined(self) -> definition.LibvirtDefinedDisk:
+        """Return the same disk as that of a guest that does not run."""
+        return definition.LibvirtDefinedDisk(
+            self.guest, self.domain, self.device
+        )
+
+    # -- what there is -------------------------------------------------------
+
+    def read(self) -> domain_xml.Disk:
+        try:
+            xml = self.domain.XMLDesc(0)
+            running = self.domain.isActive()
+        except self._libvirt.libvirtError as error:
+            raise self._gone(str(error)) from error
+        if not running:
+            raise self._gone('it does not run any more')
+        for disk in domain_xml.disks(xml):
+            if disk.target == self.device:
+                return disk
+        raise self._gone(f'it has no disk {self.device} any more')
+
+    def _gone(self, reason: str) -> exception.GuestGone:
+        return exception.GuestGone(guest=self.guest, reason=reason)
+
+    def chain(self) -> tuple[str, ...]:
+        return self.read().names
+
+    def size(self) -> int:
+        with self._failing('asking for the size'):
+            return int(self.domain.blockInfo(self.device)[0])
+
+    def job(self) -> str | None:
+        info = self.job_info()
+        if not info:
+            return None
+        return f'type {info["type"]}, {info["cur"]} of {info["end"]} bytes'
+
+    def job_info(self) -> dict[str, int]:
+        with self._failing('asking for block jobs'):
+            return self.domain.blockJobInfo(self.device) or {}
+
+    @contextlib.contextmanager
+    def _failing(self, operation: str) -> collections.abc.Iterator[None]:
+        try:
+            yield
+        except self._libvirt.libvirtError as error:
+            raise exception.LiveOperationFailed(
+                operation=operation, guest=self.guest, reason=str(error)
+            ) from error
+
+    # -- switch --------------------------------------------------------------
+
+    def switch_to(self, overlay: str) -> None:
+        disk = self.read()
+        flags = (
+            self._libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
+            | self._libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA
+            | self._libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
+        )
+        quiesce = self._libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
+        others = tuple(
+            name
+            for name in domain_xml.targets(self.domain.XMLDesc(0))
+            if name != self.device
+        )
+        path = os.path.join(os.path.dirname(disk.sources[0].path), overlay)
+        xml = domain_xml.snapshot(self.device, others, path)
+        before, after = disk.names, (*disk.names, overlay)
+        if self.settings.quiesce != 'never':
+            problem = self._snapshot(xml, flags | quiesce)
+            if problem is None or self.outcome(before, after, 'snapshot'):
+                return
+            if self.settings.quiesce == 'require':
+                raise exception.QuiesceFailed(guest=self.guest, reason=problem)
+            LOG.info('%s: snapshot without quiescing: %s', self.guest, problem)
+        problem = self._snapshot(xml, flags)
+        if not self.outcome(before, after, 'snapshot'):
+            raise exception.LiveOperationFailed(
+                operation=f'snapshot onto {overlay}',
+                guest=self.guest,
+                reason=problem or 'the guest was not switched',
+            )
+
+    def _snapshot(self, xml: str, flags: int) -> str | None:
+        """Take a snapshot; return what libvirt says went wrong, or None."""
+        try:
+            self.domain.snapshotCreateXML(xml, flags)
+        except self._libvirt.libvirtError as error:
+            return str(error)
+        return None
+
+    def outcome(
+        self,
+        before: tuple[str, ...],
+        after: tuple[str, ...],
+        operation: str,
+    ) -> bool:
+        """Tell the expected chain from the old one.
+
+        :raises UnexpectedChain: when it is neither
+        """
+        found = self.chain()
+        if found == after:
+            return True
+        if found == before:
+            return False
+        raise exception.UnexpectedChain(
+            operation=operation,
+            guest=self.guest,
+            found=' <- '.join(found),
+            expected=' <- '.join(after),
+        )
+
+    # -- merge ---------------------------------------------------------------
+
+    def commit(self, top: str, base: str, progress: base.Progress) -> None:
+        merge.commit(self, top, base, progress)
+
+    def pull(
+        self, pulled: str, backing: str | None, progress: base.Progress
+    ) -> None:
+        merge.pull(self, pulled, backing, progress)
+
+    def let_go(self, progress: base.Progress) -> None:
+        converge.restore(self.domain, progress)
+        if progress.held:
+            barrier.resume(self.domain, self.guest)
+            progress.release()
+
+    # -- the rest ------------------------------------------------------------
+
+    def identity(self) -> str:
+        with self._failing('asking who it is'):
+            return f'{self.domain.UUIDString()} run {self.domain.ID()}'
+
+    def resize(self, size: int) -> None:
+        with self._failing(f'growth to {size} bytes'):
+            self.domain.blockResize(
+                self.device,
+                size,
+                self._libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES,
+            )
+
+    def start_from(self, active: str, image_format: str) -> None:
+        if self.domain.isPersistent():
+            self.as_defined().start_from(active, image_format)

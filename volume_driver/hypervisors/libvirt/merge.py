@@ -1,0 +1,235 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Merges two images of a running guest's disk by a block job.
+
+::
+
+    start or adopt - follow - read the chain - barrier
+
+and for the active image, whose guest has to be switched to the one below::
+
+    start or adopt - converge - suspend - pivot - read the chain - barrier -
+    mark - resume
+
+A job outlives the process that started it, so one that runs already is
+adopted, and one that has ended since is only taken through the barrier.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import contextlib
+import typing
+
+from oslo_log import log
+
+from volume_driver import exception
+from volume_driver.hypervisors import base
+from volume_driver.hypervisors.libvirt import barrier
+from volume_driver.hypervisors.libvirt import connection
+from volume_driver.hypervisors.libvirt import converge
+from volume_driver.hypervisors.libvirt import jobs
+
+if typing.TYPE_CHECKING:
+    from volume_driver.hypervisors.libvirt import disk as disks
+
+LOG = log.getLogger(__name__)
+
+# libvirt may show the old chain for a moment after a job (bz1202719).
+_XML_LAG = 10.0
+
+Start = collections.abc.Callable[[], None]
+
+
+def commit(
+    disk: disks.LibvirtDisk, top: str, base: str, progress: base.Progress
+) -> None:
+    """Merge an image down; see :meth:`.base.GuestDisk.commit`."""
+    libvirt = connection.module()
+    found = disk.read()
+    active = top == found.names[-1]
+    kind = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT
+    flags = libvirt.VIR_DOMAIN_BLOCK_COMMIT_RELATIVE
+    if active:
+        kind = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT
+        flags |= libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE
+
+    def start() -> None:
+        disk.domain.blockCommit(
+            disk.device,
+            found.device(base),
+            found.device(top),
+            disk.settings.merge_bandwidth,
+            flags,
+        )
+
+    merge = _Merge(disk, found.names, top, f'commit of {top} into {base}')
+    merge.run(kind, start, progress, active)
+
+
+def pull(
+    disk: disks.LibvirtDisk,
+    pulled: str,
+    backing: str | None,
+    progress: base.Progress,
+) -> None:
+    """Merge an image up; see :meth:`.base.GuestDisk.pull`."""
+    libvirt = connection.module()
+    found = disk.read()
+
+    def start() -> None:
+        # RELATIVE is refused without a base.
+        flags = libvirt.VIR_DOMAIN_BLOCK_REBASE_RELATIVE if backing else 0
+        disk.domain.blockRebase(
+            disk.device,
+            found.device(backing) if backing else None,
+            disk.settings.merge_bandwidth,
+            flags,
+        )
+
+    operation = f'pull of {pulled} into {found.names[-1]}'
+    merge = _Merge(disk, found.names, pulled, operation)
+    kind = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_PULL
+    merge.run(kind, start, progress, active=False)
+
+
+class _Merge:
+    """One merge, from its job's start to the barrier.
+
+    :param before: names of the chain before it, the base first
+    :param merged: name of the image that leaves the chain
+    :param operation: what it is, in words
+    """
+
+    def __init__(
+        self,
+        disk: disks.LibvirtDisk,
+        before: tuple[str, ...],
+        merged: str,
+        operation: str,
+    ) -> None:
+        self._disk = disk
+        self._before = before
+        self._after = tuple(name for name in before if name != merged)
+        self._operation = operation
+        self._libvirt = connection.module()
+
+    def run(
+        self, kind: int, start: Start, progress: base.Progress, active: bool
+    ) -> None:
+        """Run it to its end, whatever part of it has happened already.
+
+        :param kind: libvirt's number for this kind of job
+        :param active: the active image is committed
+        """
+        if self._before != self._after:
+            with jobs.events(self._disk.domain) as waker:
+                self._start(kind, start)
+                if active:
+                    self._pivot(waker, progress)
+                    return
+                self._finish(waker)
+        barrier.flush(self._disk.domain, self._disk.guest, progress)
+        progress.mark()
+
+    def _start(self, kind: int, start: Start) -> None:
+        info = self._disk.job_info()
+        if info and info['type'] != kind:
+            raise exception.JobConflict(
+                guest=self._disk.guest, job=self._disk.job()
+            )
+        if info:
+            LOG.info(
+                '%s: a job for the %s runs already',
+                self._disk.guest,
+                self._operation,
+            )
+            return
+        try:
+            start()
+        except self._libvirt.libvirtError as error:
+            raise exception.JobNotStarted(
+                operation=self._operation,
+                guest=self._disk.guest,
+                reason=str(error),
+            ) from error
+
+    def _finish(self, waker: jobs.Waker) -> None:
+        """Wait for the end of the job and look at what came of it."""
+        waker.until(lambda: not self._disk.job_info())
+        waker.until(self._changed, timeout=1.0)
+        if not self._is_merged():
+            raise self._failed('it failed, or somebody cancelled it')
+
+    def _pivot(self, waker: jobs.Waker, progress: base.Progress) -> None:
+        """End the commit of the active image: the guest goes on below it.
+
+        The guest is suspended from before the pivot until both images are
+        known to hold the same on disk and that was written down: up to then
+        the top is the truth after a crash, from then on the base is.
+        """
+        domain, guest = self._disk.domain, self._disk.guest
+        settings = self._disk.settings
+        converge.wait(
+            domain,
+            self._disk.device,
+            waker,
+            self._is_ready_or_gone,
+            settings.convergence_timeout,
+            progress,
+        )
+        with barrier.suspended(domain, guest, progress):
+            if not waker.until(self._is_ready_or_gone, settings.longest_pause):
+                self._give_up('it did not converge')
+            try:
+                domain.blockJobAbort(
+                    self._disk.device,
+                    self._libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT,
+                )
+            except self._libvirt.libvirtError as error:
+                # Also when the job has gone: then the chain tells why.
+                self._give_up(str(error))
+            waker.until(self._changed, timeout=_XML_LAG)
+            if not self._is_merged():
+                self._give_up('the pivot had no effect')
+            try:
+                barrier.flush_suspended(domain, guest)
+            finally:
+                # The guest goes on on the image below in any case.
+                progress.mark()
+
+    def _is_ready_or_gone(self) -> bool:
+        # Neither cur == end (bz1442266, bz1376580) nor an event is enough.
+        mirror = self._disk.read().mirror
+        return (mirror is not None and mirror.ready == 'yes') or (
+            not self._disk.job_info()
+        )
+
+    def _changed(self) -> bool:
+        return self._disk.chain() != self._before
+
+    def _is_merged(self) -> bool:
+        return self._disk.outcome(self._before, self._after, self._operation)
+
+    def _failed(self, reason: str) -> exception.JobFailed:
+        return exception.JobFailed(
+            operation=self._operation, guest=self._disk.guest, reason=reason
+        )
+
+    def _give_up(self, reason: str) -> None:
+        """Cancel a commit that did not pivot; return if it did."""
+        if self._changed():
+            return
+        with contextlib.suppress(self._libvirt.libvirtError):
+            self._disk.domain.blockJobAbort(self._disk.device, 0)
+        raise self._failed(reason)

@@ -1,0 +1,172 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What every operation works with, and the state that it starts from."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from volume_driver import chain
+from volume_driver import exception
+from volume_driver import files
+from volume_driver import info
+from volume_driver import opts
+from volume_driver.executors import base as executors
+from volume_driver.executors import live
+from volume_driver.executors import offline
+from volume_driver.hypervisors import base as hypervisors
+from volume_driver.images import locks as image_locks
+from volume_driver.images import qemu_img
+from volume_driver.images import reader
+from volume_driver.operations import locking
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """The driver's parts, made once."""
+
+    settings: opts.Settings
+    execute: qemu_img.Execute
+    hypervisor: hypervisors.Hypervisor
+    locks: locking.Locks
+
+    @property
+    def directory(self) -> str:
+        return self.settings.directory
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.directory, name)
+
+    def executor(
+        self, target: hypervisors.Target, found: hypervisors.Found
+    ) -> executors.Executor:
+        """Return who carries out steps now: live or offline."""
+        where = (self.directory, target.name, self.execute)
+        if found.live is not None:
+            return live.LiveExecutor(*where, found.live, found.defined)
+        return offline.OfflineExecutor(
+            *where, found.defined, self.settings.merge_bandwidth
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What there is, read under the volume's lock.
+
+    :param chain: from the headers of the images
+    :param info: from ``.info``, or what it would say
+    :param found: the guest disks that use the volume
+    """
+
+    chain: chain.Chain
+    info: info.Info
+    found: hypervisors.Found
+
+    @property
+    def live(self) -> bool:
+        return self.found.live is not None
+
+    @property
+    def size(self) -> int:
+        """Size of the volume in bytes, the guest's own view if one runs."""
+        if self.found.live is not None:
+            return self.found.live.size()
+        return self.chain.active.size
+
+    def refuse_live(self, volume: str, operation: str) -> None:
+        """Refuse an operation while a guest runs.
+
+        :raises VolumeInUse: when one does
+        """
+        if self.found.live is not None:
+            raise exception.VolumeInUse(
+                volume=volume,
+                holder=self.found.live.guest,
+                operation=operation,
+            )
+
+
+def exists(context: Context, volume: str) -> bool:
+    """Tell whether a volume has any file of its own."""
+    return files.is_file(context.path(volume)) or files.is_file(
+        info.path_of(context.directory, volume)
+    )
+
+
+def read_files(
+    context: Context, volume: str, cascade: bool = False
+) -> tuple[chain.Chain, info.Info]:
+    """Read a volume's chain and ``.info`` and check one against the other.
+
+    :raises VolumeNotFound: when it has no file
+    :raises InfoCorrupt, ImageInvalid, ImageNotTrusted, ChainMismatch: when
+        they cannot be trusted
+    """
+    if not exists(context, volume):
+        raise exception.VolumeNotFound(
+            volume=volume, directory=context.directory
+        )
+    content = info.read(context.directory, volume) or info.Info(volume)
+    found = reader.read_chain(
+        context.directory,
+        volume,
+        content.active,
+        context.settings.volume_format,
+    )
+    reader.check_info(found, content, volume, cascade)
+    return found, content
+
+
+def read(
+    context: Context, target: hypervisors.Target, cascade: bool = False
+) -> State:
+    """Read the whole state of a volume.
+
+    :raises GuestMismatch: when the guest runs on another chain
+    :raises JobConflict: when somebody else's block job runs on the disk
+    :raises ImageOpenElsewhere: when no guest was found, and yet a process
+        may write to the active image
+
+    Raises what :func:`read_files` and the hypervisor's ``find`` do, too.
+    """
+    images, content = read_files(context, target.name, cascade)
+    found = context.hypervisor.find(target)
+    if found.live is None:
+        refuse_open(context, images.active.name, found)
+    elif found.live.chain() != images.names:
+        raise exception.GuestMismatch(
+            guest=found.live.guest,
+            found=' <- '.join(found.live.chain()),
+            expected=' <- '.join(images.names),
+        )
+    else:
+        job = found.live.job()
+        if job is not None:
+            # Ours would have a journal, and recovery would have ended it.
+            raise exception.JobConflict(guest=found.live.guest, job=job)
+    return State(images, content, found)
+
+
+def refuse_open(
+    context: Context, active: str, found: hypervisors.Found
+) -> None:
+    """Refuse to go offline while a process may write to the active image.
+
+    :raises ImageOpenElsewhere: when one may
+    """
+    path = context.path(active)
+    if image_locks.is_open_for_writing(path):
+        raise exception.ImageOpenElsewhere(
+            path=path, looked_at=found.looked_at
+        )

@@ -1,0 +1,159 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Runs a plan, or the rest of one that was cut off.
+
+::
+
+    lock - recover - read - plan - journal - steps - drop the journal
+                                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+A crash at any point leaves the journal, and the next operation on the volume
+begins with finishing it. An error is taken back where that is provably right
+(the journal goes, the volume is as before); else the journal stays, too.
+"""
+
+from __future__ import annotations
+
+import time
+
+from oslo_log import log
+
+from volume_driver import exception
+from volume_driver import journal as journals
+from volume_driver.executors import base as executors
+from volume_driver.hypervisors import base as hypervisor
+from volume_driver.operations import context as contexts
+from volume_driver.operations import faults
+from volume_driver.planning import plan
+
+LOG = log.getLogger(__name__)
+
+# Steps whose outcome the files alone cannot prove.
+_MARKED = (plan.Commit, plan.Pull, plan.Empty)
+# Steps from which on a guest may have written to a new overlay.
+_WRITTEN = (plan.CreateOverlay, plan.Switch)
+# Steps for which it matters whether a guest runs at just that time.
+_GUEST = (
+    plan.Switch,
+    plan.Commit,
+    plan.Pull,
+    plan.Point,
+    plan.StartFrom,
+    plan.Empty,
+    plan.Resize,
+)
+
+
+def run(
+    context: contexts.Context,
+    target: hypervisor.Target,
+    content: plan.Plan,
+    found: hypervisor.Found,
+) -> None:
+    """Journal a plan and run it; the volume's lock must be held.
+
+    :param found: the guest disks that use the volume
+    """
+    started = time.monotonic()
+    LOG.debug('%s', content)
+    notes = {'guest': found.live.identity()} if found.live else {}
+    journal = journals.begin(context.directory, content, target, notes)
+    faults.reach('after', None)
+    carry_out(context, target, journal, found, fresh=True)
+    LOG.info(
+        '%(operation)s of %(volume)s: done in %(ms)d ms%(way)s',
+        {
+            'operation': content.operation,
+            'volume': target.name,
+            'ms': (time.monotonic() - started) * 1000,
+            'way': f', {content.way} ({content.reason})'
+            if content.way
+            else '',
+        },
+    )
+
+
+def carry_out(
+    context: contexts.Context,
+    target: hypervisor.Target,
+    journal: journals.Journal,
+    found: hypervisor.Found,
+    fresh: bool,
+) -> None:
+    """Run the steps of a journal's plan that have not happened yet.
+
+    :param found: the guest disks that use the volume
+    :param fresh: none of them was begun before
+    """
+    executor = context.executor(target, found)
+    looked = True
+    for index, step in enumerate(journal.plan.steps):
+        try:
+            if isinstance(step, _GUEST):
+                if not looked:
+                    found = context.hypervisor.find(target)
+                    executor = context.executor(target, found)
+                looked = False
+            _carry_out_step(executor, step, journal.step(index))
+        except Exception as error:
+            untouched = fresh and isinstance(error, exception.Refused)
+            _take_back(executor, journal, index - untouched, fresh)
+            raise
+    faults.reach('before', None)
+    journal.drop()
+
+
+def _carry_out_step(
+    executor: executors.Executor,
+    step: plan.Step,
+    progress: journals.StepProgress,
+) -> None:
+    try:
+        if not executor.is_done(step, progress):
+            LOG.debug('%s: %s', progress.journal.plan.volume, step)
+            faults.reach('before', step)
+            executor.do(step, progress)
+            faults.reach('after', step)
+        if isinstance(step, _MARKED):
+            progress.mark()
+    finally:
+        if progress.held or progress.notes.get('throttle'):
+            executor.let_go(progress)
+
+
+def _take_back(
+    executor: executors.Executor,
+    journal: journals.Journal,
+    last: int,
+    fresh: bool,
+) -> None:
+    """Undo the steps up to the last one; keep the journal if we cannot.
+
+    :param fresh: no process before this one ran any of them; else an overlay
+        may hold what a guest wrote that has died since
+    """
+    try:
+        for step in reversed(journal.plan.steps[: last + 1]):
+            if journal.marked or (not fresh and isinstance(step, _WRITTEN)):
+                raise executors.CannotUndo(step)
+            executor.undo(step)
+        journal.drop()
+    except Exception as problem:
+        LOG.error(
+            '%(operation)s of %(volume)s failed and is not taken back: '
+            '%(problem)s',
+            {
+                'operation': journal.plan.operation,
+                'volume': journal.plan.volume,
+                'problem': problem,
+            },
+        )
