@@ -120,7 +120,7 @@ class ReplaceTest(FilesTestCase):
     def test_failed_sync_leaves_the_old_content(self) -> None:
         self.path.write_bytes(b'old')
         failed = OSError(errno.EIO, 'failed')
-        with mock.patch('os.fsync', side_effect=failed):
+        with mock.patch('os.fsync', autospec=True, side_effect=failed):
             error = self.assertRaises(
                 exception.FileOperationFailed, self.replace, b'new'
             )
@@ -132,7 +132,9 @@ class ReplaceTest(FilesTestCase):
     def test_full_filesystem_is_an_error_with_figures(self) -> None:
         self.path.write_bytes(b'old')
         for code in (errno.ENOSPC, errno.EDQUOT):
-            with mock.patch('os.fsync', side_effect=OSError(code, '')):
+            with mock.patch(
+                'os.fsync', autospec=True, side_effect=OSError(code, '')
+            ):
                 error = self.assertRaises(
                     exception.NoSpace, self.replace, b'new'
                 )
@@ -162,14 +164,14 @@ class CoverTest(FilesTestCase):
         self.assertEqual(0o660, self.mode())
 
     def test_own_files_are_not_given_away(self) -> None:
-        with mock.patch('os.chown') as chown:
+        with mock.patch('os.chown', autospec=True) as chown:
             files.cover(str(self.path), str(self.like))
         chown.assert_not_called()
 
     def test_owner_is_taken_over(self) -> None:
         with (
-            mock.patch('os.geteuid', return_value=12345),
-            mock.patch('os.chown') as chown,
+            mock.patch('os.geteuid', autospec=True, return_value=12345),
+            mock.patch('os.chown', autospec=True) as chown,
         ):
             files.cover(str(self.path), str(self.like))
         found = self.like.stat()
@@ -179,7 +181,7 @@ class CoverTest(FilesTestCase):
 
     def test_owner_that_may_not_be_given_is_no_error(self) -> None:
         with (
-            mock.patch('os.geteuid', return_value=12345),
+            mock.patch('os.geteuid', autospec=True, return_value=12345),
             mock.patch('os.chown', side_effect=PermissionError),
         ):
             files.cover(str(self.path), str(self.like))
