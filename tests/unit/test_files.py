@@ -182,7 +182,7 @@ class CoverTest(FilesTestCase):
     def test_owner_that_may_not_be_given_is_no_error(self) -> None:
         with (
             mock.patch('os.geteuid', autospec=True, return_value=12345),
-            mock.patch('os.chown', side_effect=PermissionError),
+            mock.patch('os.chown', autospec=True, side_effect=PermissionError),
         ):
             files.cover(str(self.path), str(self.like))
 
@@ -190,7 +190,7 @@ class CoverTest(FilesTestCase):
 class RemoveTest(FilesTestCase):
     def test_file_is_gone_and_the_directory_synced(self) -> None:
         self.path.touch()
-        with mock.patch('os.fsync') as fsync:
+        with mock.patch('os.fsync', autospec=True) as fsync:
             files.remove(str(self.path))
         self.assertEqual([], self.listed())
         fsync.assert_called_once()
@@ -201,7 +201,7 @@ class RemoveTest(FilesTestCase):
 
     def test_discard_waits_for_nothing(self) -> None:
         self.path.touch()
-        with mock.patch('os.fsync') as fsync:
+        with mock.patch('os.fsync', autospec=True) as fsync:
             files.discard(str(self.path))
         self.assertEqual([], self.listed())
         fsync.assert_not_called()
@@ -289,7 +289,7 @@ class LookTest(FilesTestCase):
 
     def test_available_is_what_the_filesystem_says(self) -> None:
         found = os.statvfs(self.directory)
-        with mock.patch('os.statvfs', return_value=found):
+        with mock.patch('os.statvfs', autospec=True, return_value=found):
             self.assertEqual(
                 found.f_bavail * found.f_frsize,
                 files.available(str(self.directory)),
