@@ -10,17 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""One disk of a guest under libvirt.
-
-The outcome of everything done here is the chain in the domain's XML, read
-afterwards: the old one, the expected one, or an error. That a call returned,
-or that a job is gone, is not a success.
-"""
+"""One disk of a guest under libvirt: the port that the plugin offers."""
 
 from __future__ import annotations
 
-import collections.abc
-import contextlib
 import os
 import typing
 
@@ -30,21 +23,17 @@ from volume_driver import exception
 from volume_driver import opts
 from volume_driver.hypervisors import base
 from volume_driver.hypervisors.libvirt import barrier
-from volume_driver.hypervisors.libvirt import connection
 from volume_driver.hypervisors.libvirt import converge
 from volume_driver.hypervisors.libvirt import definition
+from volume_driver.hypervisors.libvirt import device as devices
 from volume_driver.hypervisors.libvirt import domain_xml
 from volume_driver.hypervisors.libvirt import merge
 
 LOG = log.getLogger(__name__)
 
 
-class LibvirtDisk(base.GuestDisk):
-    """A disk of a running domain.
-
-    :param domain: libvirt's domain
-    :param device: target name of the disk, such as ``vda``
-    """
+class LibvirtDisk(devices.Device, base.GuestDisk):
+    """A disk of a running domain, with what can be done to it."""
 
     def __init__(
         self,
@@ -53,11 +42,8 @@ class LibvirtDisk(base.GuestDisk):
         host: str,
         settings: opts.Settings,
     ) -> None:
-        super().__init__(f'{domain.name()} on {host}')
-        self.domain = domain
-        self.device = device
-        self.settings = settings
-        self._libvirt = connection.module()
+        guest = f'{domain.name()} on {host}'
+        super().__init__(guest, domain, device, settings)
 
     def as_defined(self) -> definition.LibvirtDefinedDisk:
         """Return the same disk as that of a guest that does not run."""
@@ -65,60 +51,16 @@ class LibvirtDisk(base.GuestDisk):
             self.guest, self.domain, self.device
         )
 
-    # -- what there is -------------------------------------------------------
-
-    def read(self) -> domain_xml.Disk:
-        try:
-            xml = self.domain.XMLDesc(0)
-            running = self.domain.isActive()
-        except self._libvirt.libvirtError as error:
-            raise self._gone(str(error)) from error
-        if not running:
-            raise self._gone('it does not run any more')
-        for disk in domain_xml.disks(xml):
-            if disk.target == self.device:
-                return disk
-        raise self._gone(f'it has no disk {self.device} any more')
-
-    def _gone(self, reason: str) -> exception.GuestGone:
-        return exception.GuestGone(guest=self.guest, reason=reason)
-
-    def chain(self) -> tuple[str, ...]:
-        return self.read().names
-
-    def size(self) -> int:
-        with self._failing('asking for the size'):
-            return int(self.domain.blockInfo(self.device)[0])
-
-    def job(self) -> str | None:
-        info = self.job_info()
-        if not info:
-            return None
-        return f'type {info["type"]}, {info["cur"]} of {info["end"]} bytes'
-
-    def job_info(self) -> dict[str, int]:
-        with self._failing('asking for block jobs'):
-            return self.domain.blockJobInfo(self.device) or {}
-
-    @contextlib.contextmanager
-    def _failing(self, operation: str) -> collections.abc.Iterator[None]:
-        try:
-            yield
-        except self._libvirt.libvirtError as error:
-            raise exception.LiveOperationFailed(
-                operation=operation, guest=self.guest, reason=str(error)
-            ) from error
-
     # -- switch --------------------------------------------------------------
 
     def switch_to(self, overlay: str) -> None:
         disk = self.read()
         flags = (
-            self._libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
-            | self._libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA
-            | self._libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
+            self.libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
+            | self.libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA
+            | self.libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
         )
-        quiesce = self._libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
+        quiesce = self.libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
         others = tuple(
             name
             for name in domain_xml.targets(self.domain.XMLDesc(0))
@@ -146,31 +88,9 @@ class LibvirtDisk(base.GuestDisk):
         """Take a snapshot; return what libvirt says went wrong, or None."""
         try:
             self.domain.snapshotCreateXML(xml, flags)
-        except self._libvirt.libvirtError as error:
+        except self.libvirt.libvirtError as error:
             return str(error)
         return None
-
-    def outcome(
-        self,
-        before: tuple[str, ...],
-        after: tuple[str, ...],
-        operation: str,
-    ) -> bool:
-        """Tell the expected chain from the old one.
-
-        :raises UnexpectedChain: when it is neither
-        """
-        found = self.chain()
-        if found == after:
-            return True
-        if found == before:
-            return False
-        raise exception.UnexpectedChain(
-            operation=operation,
-            guest=self.guest,
-            found=' <- '.join(found),
-            expected=' <- '.join(after),
-        )
 
     # -- merge ---------------------------------------------------------------
 
@@ -191,15 +111,15 @@ class LibvirtDisk(base.GuestDisk):
     # -- the rest ------------------------------------------------------------
 
     def identity(self) -> str:
-        with self._failing('asking who it is'):
+        with self.failing('asking who it is'):
             return f'{self.domain.UUIDString()} run {self.domain.ID()}'
 
     def resize(self, size: int) -> None:
-        with self._failing(f'growth to {size} bytes'):
+        with self.failing(f'growth to {size} bytes'):
             self.domain.blockResize(
                 self.device,
                 size,
-                self._libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES,
+                self.libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES,
             )
 
     def start_from(self, active: str, image_format: str) -> None:

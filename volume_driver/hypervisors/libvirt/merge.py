@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import collections.abc
 import contextlib
-import typing
 
 from oslo_log import log
 
@@ -38,10 +37,8 @@ from volume_driver.hypervisors import base
 from volume_driver.hypervisors.libvirt import barrier
 from volume_driver.hypervisors.libvirt import connection
 from volume_driver.hypervisors.libvirt import converge
+from volume_driver.hypervisors.libvirt import device as devices
 from volume_driver.hypervisors.libvirt import jobs
-
-if typing.TYPE_CHECKING:
-    from volume_driver.hypervisors.libvirt import disk as disks
 
 LOG = log.getLogger(__name__)
 
@@ -52,7 +49,7 @@ Start = collections.abc.Callable[[], None]
 
 
 def commit(
-    disk: disks.LibvirtDisk, top: str, base: str, progress: base.Progress
+    disk: devices.Device, top: str, base: str, progress: base.Progress
 ) -> None:
     """Merge an image down; see :meth:`.base.GuestDisk.commit`."""
     libvirt = connection.module()
@@ -78,7 +75,7 @@ def commit(
 
 
 def pull(
-    disk: disks.LibvirtDisk,
+    disk: devices.Device,
     pulled: str,
     backing: str | None,
     progress: base.Progress,
@@ -113,7 +110,7 @@ class _Merge:
 
     def __init__(
         self,
-        disk: disks.LibvirtDisk,
+        disk: devices.Device,
         before: tuple[str, ...],
         merged: str,
         operation: str,
