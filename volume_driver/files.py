@@ -42,7 +42,8 @@ def typed(
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise no_space(path, needed) from error
         raise exception.FileOperationFailed(
-            path=error.filename or path, reason=error.strerror or str(error)
+            path=os.fsdecode(error.filename or path),
+            reason=error.strerror or str(error),
         ) from error
 
 

@@ -43,7 +43,8 @@ JOURNAL = '.journal'
 PART = '.part'
 
 # Begins the id of a snapshot that lasts as long as one copy of its volume.
-PASSING = 'for-'
+# Cinder's RemoteFS drivers know it, and take overlays of that name for theirs.
+PASSING = 'tmp-snap-'
 
 
 def _is_plain(text: str, longest: int) -> bool:
@@ -104,6 +105,11 @@ def check_new_snapshot(snapshot_id: str) -> str:
             expected=f'one that does not begin with "{PASSING}"',
         )
     return check_snapshot(snapshot_id)
+
+
+def passing_snapshot(volume: str) -> str:
+    """Return the id of the snapshot that a copy to a new volume takes."""
+    return PASSING + volume.removeprefix(_VOLUME)
 
 
 def overlay(volume: str, snapshot_id: str) -> str:

@@ -96,7 +96,7 @@ def _copy_live(
     size: int,
 ) -> None:
     """Copy a volume that a guest runs on, through a passing snapshot."""
-    passing = names.PASSING + volume
+    passing = names.passing_snapshot(volume)
     unlocked.create_snapshot(context, source, passing)
     try:
         images, content = contexts.read_files(context, source.name)

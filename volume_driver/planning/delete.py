@@ -65,7 +65,8 @@ def choose(
     """Choose the way of a merge; return it, the reason and the bytes.
 
     A commit copies what the overlay has allocated, a pull at most what the
-    image below has.
+    image below has. QEMU cannot tell what a raw image has allocated, so a
+    pull from one reads all of it, holes too.
 
     :param commit_only: libvirt has no pull into an image that is not active
     :raises DirectionImpossible: when the wanted way does not exist
@@ -82,6 +83,12 @@ def choose(
         way, reason = 'commit', 'the only way below the active image'
     elif direction != 'auto':
         way, reason = direction, 'option merge_direction'
+    elif pulled.format == 'raw':
+        way = 'pull' if pulled.size < costs['commit'] else 'commit'
+        reason = (
+            f'commit copies at most {costs["commit"]} bytes, '
+            f'pull reads all {pulled.size} of a raw image'
+        )
     else:
         way = 'pull' if costs['pull'] < costs['commit'] else 'commit'
         reason = (
@@ -101,13 +108,16 @@ def _commit(
     after = content.without_snapshot(snapshot_id)
     above = found.above(top.name)
     if above is None:
-        after = info.Info(base.name, after.snapshots)
-        follow: plan.Step = plan.StartFrom(base.name, base.format)
-    else:
-        follow = plan.Point(above.name, base.name, base.format)
+        return (
+            plan.Commit(top.name, base.name, None),
+            plan.StartFrom(base.name, base.format),
+            plan.Record(info.Info(base.name, after.snapshots).as_dict()),
+            plan.Remove(top.name),
+        )
     return (
-        plan.Commit(top.name, base.name, above.name if above else None),
-        follow,
+        plan.Commit(top.name, base.name, above.name),
+        plan.Point(above.name, base.name, base.format),
+        plan.StartFrom(found.active.name, found.active.format),
         plan.Record(after.as_dict()),
         plan.Remove(top.name),
     )
@@ -130,6 +140,7 @@ def _pull(
             backing=backing.name if backing else None,
             backing_format=backing.format if backing else None,
         ),
+        plan.StartFrom(found.active.name, found.active.format),
         plan.Record(after.with_renamed(pulled.name, overlay.name).as_dict()),
         plan.Remove(pulled.name),
     )

@@ -120,8 +120,9 @@ class Point:
 class StartFrom:
     """Let a guest that is defined, but shut off, start from an image.
 
-    On disk: the guest's definition in libvirt. Done: it names the image, or
-    there is no such guest. Cut off: do it again.
+    On disk: the guest's definition in libvirt, which shall name this image
+    and none below it, since those come and go. Done: it does so, or there is
+    no such guest. Cut off: do it again.
     """
 
     active: str

@@ -163,7 +163,7 @@ class LockedTest(RecoveryTestCase):
         self.assertRaises(exception.RecoveryFailed, enter)
 
     def test_passing_snapshot_of_a_dead_copy_goes(self) -> None:
-        name = 'volume-u.for-volume-n'
+        name = 'volume-u.tmp-snap-n'
         executor = self.context.executor(self.target, hypervisors.Found())
         executor.do(
             plan.CreateOverlay(name, 'volume-u.b', 'qcow2', fakes.SIZE),
@@ -174,7 +174,7 @@ class LockedTest(RecoveryTestCase):
         info.write(
             str(self.directory),
             fakes.VOLUME,
-            before.with_snapshot('for-volume-n', name),
+            before.with_snapshot('tmp-snap-n', name),
         )
         with recovery.locked(self.context, self.target):
             after = self.info()

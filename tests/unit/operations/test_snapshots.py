@@ -102,7 +102,7 @@ class CreateTest(SnapshotsTestCase):
         self.assertEqual(f'{self.directory}/volume-u.c', error.path)
         self.assertEqual('mine', (self.directory / 'volume-u.c').read_text())
 
-    @ddt.data('', 'active', '../c', 'for-volume-n')
+    @ddt.data('', 'active', '../c', 'tmp-snap-n')
     def test_bad_id(self, snapshot: str) -> None:
         self.assertRaises(exception.InvalidName, self.create, snapshot)
 

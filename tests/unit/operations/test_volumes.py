@@ -114,7 +114,7 @@ class CopyTest(VolumesTestCase):
         self.hypervisor.found = hypervisors.Found(disk)
         before = self.names()
         self.copy()
-        self.assertEqual(('switch_to', 'volume-u.for-volume-n'), disk.calls[0])
+        self.assertEqual(('switch_to', 'volume-u.tmp-snap-n'), disk.calls[0])
         self.assertEqual(
             before | {'volume-n', 'volume-n.record'}, self.names() - {''}
         )

@@ -55,6 +55,7 @@ class CommitTest(base.TestCase):
             (
                 plan.Commit('volume-u.a', 'volume-u', 'volume-u.b'),
                 plan.Point('volume-u.b', 'volume-u', 'raw'),
+                plan.StartFrom('volume-u.c', 'qcow2'),
                 plan.Record(
                     {
                         'active': 'volume-u.c',
@@ -73,6 +74,7 @@ class CommitTest(base.TestCase):
             (
                 plan.Commit('volume-u.b', 'volume-u.a', 'volume-u.c'),
                 plan.Point('volume-u.c', 'volume-u.a', 'qcow2'),
+                plan.StartFrom('volume-u.c', 'qcow2'),
                 plan.Record(
                     {
                         'active': 'volume-u.c',
@@ -124,6 +126,7 @@ class PullTest(base.TestCase):
         self.assertEqual(
             (
                 plan.Pull('volume-u.a', 'volume-u', 'raw', None, None),
+                plan.StartFrom('volume-u.c', 'qcow2'),
                 plan.Record(
                     {
                         'active': 'volume-u.c',
@@ -142,6 +145,7 @@ class PullTest(base.TestCase):
                 plan.Pull(
                     *('volume-u.b', 'volume-u.a', 'qcow2', 'volume-u', 'raw')
                 ),
+                plan.StartFrom('volume-u.c', 'qcow2'),
                 plan.Record(
                     {
                         'active': 'volume-u.c',
@@ -162,6 +166,7 @@ class PullTest(base.TestCase):
                     *('volume-u.c', 'volume-u.b', 'qcow2'),
                     *('volume-u.a', 'qcow2'),
                 ),
+                plan.StartFrom('volume-u.c', 'qcow2'),
                 plan.Record(
                     {
                         'active': 'volume-u.c',
@@ -178,6 +183,7 @@ class PullTest(base.TestCase):
         self.assertEqual(
             (
                 plan.Pull('volume-u.a', 'volume-u', 'raw', None, None),
+                plan.StartFrom('volume-u.a', 'qcow2'),
                 plan.Record({'active': 'volume-u.a'}),
                 plan.Remove('volume-u'),
             ),
@@ -207,10 +213,21 @@ class ChoiceTest(base.TestCase):
     @ddt.unpack
     def test_auto_copies_less(self, top: int, below: int, way: str) -> None:
         for live in (False, True):
-            found = _plan('a', 'a', live=live, allocated=(below, top))
+            found = _plan(
+                *('a', 'a', 'auto', live, 'qcow2'), allocated=(below, top)
+            )
             self.assertEqual(way, found.way)
             self.assertEqual(min(top, below), found.cost)
             self.assertIn(f'at most {top} bytes', found.reason)
+
+    @ddt.data((999, 'commit'), (1001, 'pull'))
+    @ddt.unpack
+    def test_auto_counts_the_holes_of_a_raw_image(
+        self, top: int, way: str
+    ) -> None:
+        found = _plan('a', 'a', allocated=(1, top))
+        self.assertEqual(way, found.way)
+        self.assertIn('reads all 1000 of a raw image', found.reason)
 
     @ddt.data('commit', 'pull')
     def test_option_prevails_over_cost(self, direction: str) -> None:
@@ -227,7 +244,9 @@ class ChoiceTest(base.TestCase):
         self.assertEqual(100, found.cost)
 
     def test_offline_below_the_active_image_auto_may_pull(self) -> None:
-        found = _plan('abc', 'a', live=False, allocated=(1, 100, 1, 1))
+        found = _plan(
+            *('abc', 'a', 'auto', False, 'qcow2'), allocated=(1, 100, 1, 1)
+        )
         self.assertEqual('pull', found.way)
 
     def test_plan_says_what_it_is(self) -> None:

@@ -32,6 +32,12 @@ class LibvirtDefinedDisk(base.DefinedDisk):
         self._device = device
 
     def start_from(self, active: str, image_format: str) -> None:
+        """Let the domain start from an image; see :class:`.base.DefinedDisk`.
+
+        A live snapshot makes libvirt write the images below into the
+        definition, too. They are dropped: a merge may remove one of them
+        later, and without them libvirt reads them from the headers.
+        """
         libvirt = connection.module()
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
         try:
@@ -40,7 +46,8 @@ class LibvirtDefinedDisk(base.DefinedDisk):
                 if disk.target != self._device:
                     continue
                 now = disk.sources[0]
-                if (now.name, disk.format) == (active, image_format):
+                alone = len(disk.sources) == 1
+                if alone and (now.name, disk.format) == (active, image_format):
                     return
                 path = os.path.join(os.path.dirname(now.path), active)
                 changed = domain_xml.with_source(
