@@ -118,7 +118,9 @@ class MarkTest(JournalTestCase):
     def test_mark_is_on_disk_before_it_counts(self) -> None:
         begun = self.begin()
 
-        with mock.patch('os.fsync', side_effect=OSError(5, 'no')):
+        with mock.patch(
+            'os.fsync', autospec=True, side_effect=OSError(5, 'no')
+        ):
             self.assertRaises(OSError, begun.step(0).mark)
         self.assertFalse(begun.step(0).marked)
 
