@@ -331,6 +331,13 @@ class LiveOperationFailed(VolumeDriverError):
     )
 
 
+class GuestUnknown(LiveOperationFailed):
+    template = (
+        '{guest} did not answer ({operation}): {reason}. What it runs on is '
+        'not known; call again once it can be asked.'
+    )
+
+
 class GuestGone(LiveOperationFailed):
     template = (
         '{guest} cannot be asked any more ({reason}). What it did up to then '

@@ -136,6 +136,11 @@ class Defined(hypervisors.DefinedDisk, _Failing):
     def __init__(self) -> None:
         hypervisors.DefinedDisk.__init__(self, 'guest that is off')
         _Failing.__init__(self)
+        self.named = 'volume-u'
+
+    def active(self) -> str:
+        self.call('active')
+        return self.named
 
     def start_from(self, active: str, image_format: str) -> None:
         self.call('start_from', active, image_format)

@@ -80,7 +80,10 @@ class LiveExecutor(offline.OfflineExecutor):
 
     @do.register
     def _(self, step: plan.Commit, progress: base.Progress) -> None:
-        self._check_same_guest(step, step.top, progress)
+        if step.above is not None:
+            self._check_same_guest(step, step.top, progress)
+        else:
+            self._check_pivoted(step, progress)
         self.disk.commit(step.top, step.base, progress)
 
     @do.register
@@ -127,6 +130,26 @@ class LiveExecutor(offline.OfflineExecutor):
         elif progress.notes.get('guest') != self.disk.identity():
             raise exception.GuestStartedTooEarly(
                 guest=self.disk.guest, step=str(step), merged=merged
+            )
+
+    def _check_pivoted(
+        self, step: plan.Commit, progress: base.Progress
+    ) -> None:
+        """Check that a guest without the top was switched away from it.
+
+        Then it misses nothing, whichever run of the guest it is: both images
+        held the same before the pivot.
+
+        :raises GuestStartedTooEarly: when it was started from the base while
+            that was not the truth
+        """
+        if step.top in self.disk.chain():
+            # The pivot changes the definition; recovery goes by that.
+            self.disk.start_from(step.top, 'qcow2')
+            progress.note('guest', self.disk.identity())
+        elif not progress.marked and progress.notes.get('guest') is None:
+            raise exception.GuestStartedTooEarly(
+                guest=self.disk.guest, step=str(step), merged=step.top
             )
 
     def let_go(self, progress: base.Progress) -> None:

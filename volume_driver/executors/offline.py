@@ -69,6 +69,24 @@ class OfflineExecutor(base.Executor):
         return progress.marked
 
     @is_done.register
+    def _(self, step: plan.Commit, progress: base.Progress) -> bool:
+        return progress.marked or self._was_pivoted(step, progress)
+
+    def _was_pivoted(self, step: plan.Commit, progress: base.Progress) -> bool:
+        """Tell whether a guest that has died since was switched to the base.
+
+        Both images held the same by then. A guest that was started again
+        writes to the one that its definition names, which libvirt lets be the
+        base from the pivot on.
+        """
+        begun_live = progress.notes.get('guest') is not None
+        return (
+            begun_live
+            and step.above is None
+            and any(disk.active() == step.base for disk in self.defined)
+        )
+
+    @is_done.register
     def _(self, step: plan.CreateOverlay, progress: base.Progress) -> bool:
         return files.is_file(self.path(step.name))
 

@@ -114,9 +114,9 @@ class GuestDisk(abc.ABC):
 
         A job of that kind that runs already is adopted, and a merge that is
         done is only taken through the barrier. When top is the active image
-        the step is marked after the pivot and the barrier, while the guest
-        is still suspended: from there on the base is the truth, up to there
-        the top was.
+        the guest is suspended, then both images are made to hold the same on
+        disk, then comes the pivot, with which the definition of the guest
+        names the base, then the mark, and then the guest is resumed.
 
         :raises JobConflict: when a job of another kind runs on the disk
         :raises JobNotStarted: when libvirt refuses it
@@ -165,6 +165,15 @@ class DefinedDisk(abc.ABC):
 
     def __init__(self, guest: str) -> None:
         self.guest = guest
+
+    @abc.abstractmethod
+    def active(self) -> str | None:
+        """Return the name of the image that the guest would start from.
+
+        None when its definition has lost the disk.
+
+        :raises LiveOperationFailed: when the definition cannot be read
+        """
 
     @abc.abstractmethod
     def start_from(self, active: str, image_format: str) -> None:

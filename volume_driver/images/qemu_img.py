@@ -114,6 +114,12 @@ def convert(
     )
 
 
+def free_leaked(execute: Execute, path: str) -> None:
+    """Free the clusters of a qcow2 image that nothing refers to."""
+    arguments = ('check', '-q', '-r', 'leaks', '-f', 'qcow2', path)
+    _run(execute, path, *arguments)
+
+
 def map_extents(execute: Execute, path: str) -> str:
     """Return the extents of a qcow2 image and those below it, as JSON."""
     arguments = ('map', '--output=json', '-U', '-f', 'qcow2', path)

@@ -41,15 +41,19 @@ from oslo_log import log
 import tenacity
 
 from volume_driver import exception
+from volume_driver import files
 from volume_driver import info
 from volume_driver import journal as journals
 from volume_driver import names
 from volume_driver.hypervisors import base as hypervisor
+from volume_driver.images import header
+from volume_driver.images import qemu_img
 from volume_driver.images import reader
 from volume_driver.operations import context as contexts
 from volume_driver.operations import locking
 from volume_driver.operations import run
 from volume_driver.operations import unlocked
+from volume_driver.planning import plan
 
 LOG = log.getLogger(__name__)
 
@@ -119,6 +123,7 @@ def recover(
         found = context.hypervisor.find(target)
         if found.live is None:
             _wait_released(context, target.name, found)
+            _free_leaked(context, journal.plan)
         run.carry_out(context, target, journal, found, fresh=False)
     except exception.VolumeDriverError as error:
         raise exception.RecoveryFailed(reason=str(error), **words) from error
@@ -142,6 +147,28 @@ def _wait_released(
     """
     for name in reader.images_of(context.directory, volume):
         contexts.refuse_open(context, name, found)
+
+
+def _free_leaked(context: contexts.Context, content: plan.Plan) -> None:
+    """Free what a merge that was killed had allocated and not yet linked."""
+    for step in content.steps:
+        if isinstance(step, plan.Commit):
+            target, overlay = step.base, step.top
+        elif isinstance(step, plan.Pull):
+            target = overlay = step.overlay
+        else:
+            continue
+        # A base that is raw leaks nothing; its overlay knows what it is.
+        path = context.path(overlay)
+        if target != overlay and (
+            not files.is_file(path)
+            or header.read(path).backing_format != 'qcow2'
+        ):
+            continue
+        try:
+            qemu_img.free_leaked(context.execute, context.path(target))
+        except exception.CommandFailed as error:
+            LOG.warning('%s', error)
 
 
 def recover_all(context: contexts.Context) -> dict[str, str]:

@@ -51,13 +51,15 @@ def create(
     """
     image_format = context.settings.volume_format
     with context.locks(target.name):
-        _make(
+        _check_new(context, target.name)
+        _fill(
             context,
             target.name,
             lambda part: qemu_img.create(
                 context.execute, part, image_format, size
             ),
         )
+        _publish(context, target.name)
 
 
 def copy(
@@ -95,25 +97,47 @@ def _copy_live(
     source: hypervisor.Target,
     size: int,
 ) -> None:
-    """Copy a volume that a guest runs on, through a passing snapshot."""
+    """Copy a volume that a guest runs on, through a passing snapshot.
+
+    The copy gets its name last: up to then the same call can be made again.
+    """
     passing = names.passing_snapshot(volume)
+    _check_new(context, volume)
     unlocked.create_snapshot(context, source, passing)
     try:
         images, content = contexts.read_files(context, source.name)
         frozen = images.frozen(content.snapshots[passing])
-        _copy_image(context, volume, frozen, size)
-    finally:
-        unlocked.delete_snapshot(context, source, passing)
+        _fill(context, volume, _copying(context, frozen, size))
+    except Exception:
+        try:
+            unlocked.delete_snapshot(context, source, passing)
+        except exception.VolumeDriverError as error:
+            # The next call on the source finishes that.
+            LOG.error('%s', error)
+        raise
+    unlocked.delete_snapshot(context, source, passing)
+    _publish(context, volume)
 
 
 def _copy_image(
     context: contexts.Context, volume: str, image: chain.Image, size: int
 ) -> None:
+    _check_new(context, volume)
+    _fill(context, volume, _copying(context, image, size))
+    _publish(context, volume)
+
+
+Filling = collections.abc.Callable[[str], None]
+
+
+def _copying(
+    context: contexts.Context, image: chain.Image, size: int
+) -> Filling:
+    """Return what copies an image, and grows the copy to a size in bytes."""
     image_format = context.settings.volume_format
-    size = size or image.size
-    if size < image.size:
+    if size and size < image.size:
         raise exception.InvalidSize(
-            volume=volume, wanted=size, minimum=image.size
+            volume=image.name, wanted=size, minimum=image.size
         )
 
     def fill(part: str) -> None:
@@ -126,28 +150,35 @@ def _copy_image(
         if size > image.size:
             qemu_img.resize(context.execute, part, image_format, size)
 
-    _make(context, volume, fill)
+    return fill
 
 
-def _make(
-    context: contexts.Context,
-    volume: str,
-    fill: collections.abc.Callable[[str], None],
-) -> None:
-    """Make a volume's first image; it has its name once it is complete."""
-    path = context.path(volume)
+def _check_new(context: contexts.Context, volume: str) -> None:
     if contexts.exists(context, volume):
-        raise exception.VolumeExists(path=path)
-    part = path + names.PART
+        raise exception.VolumeExists(path=context.path(volume))
+
+
+def _fill(context: contexts.Context, volume: str, fill: Filling) -> None:
+    """Make a volume's first image, complete and on disk, without its name."""
+    part = context.path(volume) + names.PART
     files.discard(part)
     try:
         fill(part)
         os.chmod(part, _MODE)
         files.sync(part)
-        record.write(context.directory, volume, context.settings.volume_format)
-        files.rename(part, path)
     except Exception:
         files.discard(part)
+        raise
+
+
+def _publish(context: contexts.Context, volume: str) -> None:
+    """Give a volume's first image its name, and remember its format."""
+    path = context.path(volume)
+    try:
+        record.write(context.directory, volume, context.settings.volume_format)
+        files.rename(path + names.PART, path)
+    except Exception:
+        files.discard(path + names.PART)
         files.discard(record.path_of(context.directory, volume))
         raise
 

@@ -20,6 +20,7 @@ from volume_driver.executors import live
 from volume_driver.planning import plan
 
 COMMIT = plan.Commit('volume-u.b', 'volume-u.a', None)
+MIDDLE = plan.Commit('volume-u.a', 'volume-u', 'volume-u.b')
 PULL = plan.Pull('volume-u.b', 'volume-u.a', 'qcow2', 'volume-u', 'qcow2')
 CREATE = plan.CreateOverlay('volume-u.c', 'volume-u.b', 'qcow2', fakes.SIZE)
 SWITCH = plan.Switch('volume-u.c', 'volume-u.b', 'qcow2')
@@ -71,7 +72,11 @@ class DoTest(LiveTestCase):
     def test_commit(self) -> None:
         self.do(COMMIT)
         self.assertEqual(
-            [('commit', 'volume-u.b', 'volume-u.a')], self.disk.calls
+            [
+                ('start_from', 'volume-u.b', 'qcow2'),
+                ('commit', 'volume-u.b', 'volume-u.a'),
+            ],
+            self.disk.calls,
         )
         self.assertTrue(self.progress.marked)
 
@@ -142,7 +147,7 @@ class SameGuestTest(LiveTestCase):
         self.do(step)
         self.assertEqual(1, len(self.disk.calls))
 
-    @ddt.data(COMMIT, PULL)
+    @ddt.data(MIDDLE, PULL)
     def test_another_guest_is_refused(
         self, step: plan.Commit | plan.Pull
     ) -> None:
@@ -171,6 +176,12 @@ class SameGuestTest(LiveTestCase):
         self.disk.run = 'second run'
         self.progress.mark()
         self.do(step)
+
+    def test_another_guest_goes_on_after_a_pivot(self) -> None:
+        self.merged(COMMIT)
+        self.disk.run = 'second run'
+        self.do(COMMIT)
+        self.assertEqual(['commit'], self.disk.called())
 
 
 class UndoTest(LiveTestCase):

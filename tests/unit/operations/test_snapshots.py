@@ -143,7 +143,7 @@ class DeleteTest(SnapshotsTestCase):
         self.configure(merge_direction='commit')
         disk = self.start_guest()
         self.delete('b')
-        self.assertEqual('commit', disk.calls[0][0])
+        self.assertIn('commit', disk.called())
         self.assertEqual('volume-u.a', self.info()['active'])
         self.assertNotIn('volume-u.b', self.names())
 
@@ -167,7 +167,7 @@ class DeleteTest(SnapshotsTestCase):
     def test_cascade_under_a_guest_merges(self) -> None:
         disk = self.start_guest()
         self.delete('b', cascade=True)
-        self.assertIn(disk.calls[0][0], ('commit', 'pull'))
+        self.assertTrue({'commit', 'pull'} & set(disk.called()))
 
     def test_bad_id(self) -> None:
         self.assertRaises(exception.InvalidName, self.delete, '../a')

@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import collections.abc
+import contextlib
 import os
 import typing
 
@@ -30,6 +32,12 @@ class LibvirtDefinedDisk(base.DefinedDisk):
         super().__init__(guest)
         self._domain = domain
         self._device = device
+        self._libvirt = connection.module()
+
+    def active(self) -> str | None:
+        with self._failing('reading its definition'):
+            _, disk = self._read()
+        return disk.sources[0].name if disk else None
 
     def start_from(self, active: str, image_format: str) -> None:
         """Let the domain start from an image; see :class:`.base.DefinedDisk`.
@@ -38,25 +46,36 @@ class LibvirtDefinedDisk(base.DefinedDisk):
         definition, too. They are dropped: a merge may remove one of them
         later, and without them libvirt reads them from the headers.
         """
-        libvirt = connection.module()
-        flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+        with self._failing(f'letting it start from {active}'):
+            xml, disk = self._read()
+            if disk is None:
+                return
+            now = disk.sources[0]
+            alone = len(disk.sources) == 1
+            if alone and (now.name, disk.format) == (active, image_format):
+                return
+            path = os.path.join(os.path.dirname(now.path), active)
+            changed = domain_xml.with_source(
+                xml, self._device, path, image_format
+            )
+            self._domain.connect().defineXML(changed)
+
+    def _read(self) -> tuple[str, domain_xml.Disk | None]:
+        flags = (
+            self._libvirt.VIR_DOMAIN_XML_INACTIVE
+            | self._libvirt.VIR_DOMAIN_XML_SECURE
+        )
+        xml = self._domain.XMLDesc(flags)
+        for disk in domain_xml.disks(xml):
+            if disk.target == self._device:
+                return xml, disk
+        return xml, None
+
+    @contextlib.contextmanager
+    def _failing(self, operation: str) -> collections.abc.Iterator[None]:
         try:
-            xml = self._domain.XMLDesc(flags)
-            for disk in domain_xml.disks(xml):
-                if disk.target != self._device:
-                    continue
-                now = disk.sources[0]
-                alone = len(disk.sources) == 1
-                if alone and (now.name, disk.format) == (active, image_format):
-                    return
-                path = os.path.join(os.path.dirname(now.path), active)
-                changed = domain_xml.with_source(
-                    xml, self._device, path, image_format
-                )
-                self._domain.connect().defineXML(changed)
-        except libvirt.libvirtError as error:
+            yield
+        except self._libvirt.libvirtError as error:
             raise exception.LiveOperationFailed(
-                operation=f'letting it start from {active}',
-                guest=self.guest,
-                reason=str(error),
+                operation=operation, guest=self.guest, reason=str(error)
             ) from error

@@ -91,12 +91,12 @@ class Device:
     def failing(self, operation: str) -> collections.abc.Iterator[None]:
         """Make libvirt's errors ours.
 
-        :raises LiveOperationFailed: instead
+        :raises GuestUnknown: instead
         """
         try:
             yield
         except self.libvirt.libvirtError as error:
-            raise exception.LiveOperationFailed(
+            raise exception.GuestUnknown(
                 operation=operation, guest=self.guest, reason=str(error)
             ) from error
 

@@ -18,8 +18,8 @@
 
 and for the active image, whose guest has to be switched to the one below::
 
-    start or adopt - converge - suspend - pivot - read the chain - barrier -
-    mark - resume
+    start or adopt - converge - suspend - settle - pivot - read the chain -
+    barrier - mark - resume
 
 A job outlives the process that started it, so one that runs already is
 adopted, and one that has ended since is only taken through the barrier.
@@ -130,7 +130,7 @@ class _Merge:
         :param active: the active image is committed
         """
         if self._before != self._after:
-            with jobs.events(self._disk.domain) as waker:
+            with self._listening() as waker:
                 self._start(kind, start)
                 if active:
                     self._pivot(waker, progress)
@@ -138,6 +138,13 @@ class _Merge:
                 self._finish(waker)
         barrier.flush(self._disk.domain, self._disk.guest, progress)
         progress.mark()
+
+    @contextlib.contextmanager
+    def _listening(self) -> collections.abc.Iterator[jobs.Waker]:
+        with contextlib.ExitStack() as stack:
+            with self._disk.failing('listening to its block jobs'):
+                waker = stack.enter_context(jobs.events(self._disk.domain))
+            yield waker
 
     def _start(self, kind: int, start: Start) -> None:
         info = self._disk.job_info()
@@ -171,9 +178,11 @@ class _Merge:
     def _pivot(self, waker: jobs.Waker, progress: base.Progress) -> None:
         """End the commit of the active image: the guest goes on below it.
 
-        The guest is suspended from before the pivot until both images are
-        known to hold the same on disk and that was written down: up to then
-        the top is the truth after a crash, from then on the base is.
+        The guest is suspended from before the pivot until that was written
+        down. Both images hold the same on disk by the time of the pivot, so
+        that whichever a guest is started from after a crash, it misses
+        nothing; and libvirt lets its definition name the base from the pivot
+        on, so that the definition tells which one it was.
         """
         domain, guest = self._disk.domain, self._disk.guest
         settings = self._disk.settings
@@ -188,6 +197,7 @@ class _Merge:
         with barrier.suspended(domain, guest, progress):
             if not waker.until(self._is_ready_or_gone, settings.longest_pause):
                 self._give_up('it did not converge')
+            self._settle(waker)
             try:
                 domain.blockJobAbort(
                     self._disk.device,
@@ -204,6 +214,24 @@ class _Merge:
             finally:
                 # The guest goes on on the image below in any case.
                 progress.mark()
+
+    def _settle(self, waker: jobs.Waker) -> None:
+        """Let the job copy the last writes, and bring them onto the disk.
+
+        The job looks for new writes now and then only; stopping QEMU makes it
+        look. What it found may be on its way at the first stop, and is on
+        disk with the second.
+        """
+        for _ in range(2):
+            barrier.flush_suspended(self._disk.domain, self._disk.guest)
+            waker.until(
+                self._is_copied_or_gone, self._disk.settings.longest_pause
+            )
+        barrier.flush_suspended(self._disk.domain, self._disk.guest)
+
+    def _is_copied_or_gone(self) -> bool:
+        info = self._disk.job_info()
+        return not info or info['cur'] == info['end']
 
     def _is_ready_or_gone(self) -> bool:
         # Neither cur == end (bz1442266, bz1376580) nor an event is enough.
