@@ -22,6 +22,7 @@ import collections.abc
 import itertools
 import os
 import random
+import sys
 import socket
 
 import ddt
@@ -246,12 +247,14 @@ class RandomTest(base.TestCase):
         self.finish(sequence)
 
     def choose_seed(self, which: str) -> int:
-        """Return the seed of a run, and let a failure name it."""
+        """Return the seed of a run; print it, and let a failure name it."""
         seed = FIXED_SEED
         if which == 'random':
             given = os.environ.get('RANDOM_SEED')
             seed = int(given or random.SystemRandom().randrange(1 << 32))
         self.addDetail('seed', content.text_content(f'RANDOM_SEED={seed}'))
+        # The worker's stdout carries the results, its stderr is the run's.
+        sys.stderr.write(f'{self.id()}: RANDOM_SEED={seed}\n')
         return seed
 
     def make_sequence(
