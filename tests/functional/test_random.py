@@ -22,8 +22,8 @@ import collections.abc
 import itertools
 import os
 import random
-import sys
 import socket
+import sys
 
 import ddt
 from testtools import content

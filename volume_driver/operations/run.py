@@ -15,7 +15,7 @@
 ::
 
     lock - recover - read - plan - journal - steps - drop the journal
-                                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
 A crash at any point leaves the journal, and the next operation on the volume
 begins with finishing it. An error is taken back where that is provably right
 (the journal goes, the volume is as before); else the journal stays, too.
