@@ -11,3 +11,9 @@
 # under the License.
 
 """The command line: each command is one call of the driver."""
+
+import warnings
+
+# Where eventlet is installed, as it is with Cinder, libraries below import it
+# and it says that it is deprecated: nothing that an operator can act on.
+warnings.filterwarnings('ignore', message='\\s*Eventlet is deprecated')
