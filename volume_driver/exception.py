@@ -286,6 +286,15 @@ class GuestMismatch(Refused):
     )
 
 
+class ImagesDiverged(Refused):
+    template = (
+        '{top} was written to after it had been merged into {base}, which was '
+        'written to as well, or is in use: a guest was started from each. '
+        'Nothing was removed; find out which of them is the right one before '
+        'anything else touches the volume.'
+    )
+
+
 class GuestStartedTooEarly(Refused):
     template = (
         '{guest} was started after its QEMU died in the middle of "{step}", '
@@ -326,8 +335,8 @@ class JobConflict(Refused):
 
 class LiveOperationFailed(VolumeDriverError):
     template = (
-        '{operation} on {guest} failed: {reason}. The guest still runs on '
-        'the chain it had before; try again.'
+        '{operation} on {guest} failed: {reason}. Nothing is lost; mend what '
+        'it says and call again.'
     )
 
 
@@ -340,8 +349,8 @@ class GuestUnknown(LiveOperationFailed):
 
 class GuestGone(LiveOperationFailed):
     template = (
-        '{guest} cannot be asked any more ({reason}). What it did up to then '
-        'is on disk; call again, and the operation goes on without it.'
+        '{guest} cannot be asked any more ({reason}). What it had flushed is '
+        'safe; call again, and the operation goes on without it.'
     )
 
 

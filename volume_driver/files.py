@@ -131,6 +131,18 @@ def is_file(path: str) -> bool:
         return False
 
 
+def trace(path: str) -> str:
+    """Return what changes with every write to a file, and with the file.
+
+    Empty for a file that is not there.
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return ''
+    return f'{found.st_ino} {found.st_size} {found.st_mtime_ns}'
+
+
 def available(directory: str) -> int:
     """Return the bytes that this service may still write in a directory."""
     found = os.statvfs(directory)

@@ -188,6 +188,7 @@ def find(directory: str, volume: str) -> Journal | None:
     """Return the journal that a cut-off operation left; None without one.
 
     :raises JournalCorrupt: when it is not one of ours
+    :raises FileOperationFailed: when it cannot be read
     """
     path = path_of(directory, volume)
     try:
@@ -195,6 +196,10 @@ def find(directory: str, volume: str) -> Journal | None:
             text = stream.read(_MAX_BYTES)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise exception.FileOperationFailed(
+            path=path, reason=error.strerror or str(error)
+        ) from error
     try:
         found = _parse(path, json.loads(text))
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -117,6 +117,21 @@ def overlay(volume: str, snapshot_id: str) -> str:
     return f'{volume}.{check_snapshot(snapshot_id)}'
 
 
+def free_overlay(volume: str, snapshot_id: str, taken: frozenset[str]) -> str:
+    """Return a name for a new overlay that no image of the chain has.
+
+    After a pull an overlay outlives the snapshot that it is named after.
+
+    :param taken: names of the chain's images
+    """
+    name = overlay(volume, snapshot_id)
+    number = 2
+    while name in taken:
+        name = f'{overlay(volume, snapshot_id)}-{number}'
+        number += 1
+    return name
+
+
 def is_image_of(volume: str, name: str) -> bool:
     """Tell whether a name can be an image of the volume."""
     if name == volume:

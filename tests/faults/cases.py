@@ -264,6 +264,7 @@ def _plans(operation: Operation) -> list[plan.Plan]:
 def _create(
     snapshot_id: str, images: chain.Chain, content: info.Info
 ) -> plan.Plan:
+    overlay = f'{_VOLUME}.{snapshot_id}'
     return create.plan_create(
-        _VOLUME, snapshot_id, images, content, _SIZE, 100
+        _VOLUME, snapshot_id, overlay, images, content, _SIZE, 100
     )

@@ -21,6 +21,7 @@ from __future__ import annotations
 import functools
 
 from volume_driver import exception
+from volume_driver import files
 from volume_driver.executors import base
 from volume_driver.executors import offline
 from volume_driver.hypervisors import base as hypervisor
@@ -85,6 +86,8 @@ class LiveExecutor(offline.OfflineExecutor):
         else:
             self._check_pivoted(step, progress)
         self.disk.commit(step.top, step.base, progress)
+        if step.above is None:
+            progress.note(step.top, files.trace(self.path(step.top)))
 
     @do.register
     def _(self, step: plan.Pull, progress: base.Progress) -> None:
@@ -105,6 +108,17 @@ class LiveExecutor(offline.OfflineExecutor):
             found=f'{self.backing_of(step.overlay)} below {step.overlay}',
             expected=f'{step.backing} there',
         )
+
+    @do.register
+    def _(self, step: plan.Remove, progress: base.Progress) -> None:
+        if step.name in self.disk.chain():
+            raise exception.VolumeInUse(
+                volume=self.volume, holder=self.disk.guest, operation=str(step)
+            )
+        super().do(step, progress)
+
+    def refuse_open(self, name: str) -> None:
+        """The guest tells by itself which images it has open."""
 
     @do.register
     def _(self, step: plan.Empty, progress: base.Progress) -> None:

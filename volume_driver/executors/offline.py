@@ -70,7 +70,24 @@ class OfflineExecutor(base.Executor):
 
     @is_done.register
     def _(self, step: plan.Commit, progress: base.Progress) -> bool:
-        return progress.marked or self._was_pivoted(step, progress)
+        if not progress.marked:
+            return self._was_pivoted(step, progress)
+        return not self._was_written_since(step, progress)
+
+    def _was_written_since(
+        self, step: plan.Commit, progress: base.Progress
+    ) -> bool:
+        """Tell whether a guest was started from the top after its commit.
+
+        :raises ImagesDiverged: when the base was written to as well
+        """
+        top, below = self.path(step.top), self.path(step.base)
+        noted = progress.notes.get(step.top)
+        if noted is None or files.trace(top) in ('', noted):
+            return False
+        if files.trace(below) != progress.notes.get(step.base):
+            raise exception.ImagesDiverged(top=top, base=below)
+        return True
 
     def _was_pivoted(self, step: plan.Commit, progress: base.Progress) -> bool:
         """Tell whether a guest that has died since was switched to the base.
@@ -85,6 +102,14 @@ class OfflineExecutor(base.Executor):
             and step.above is None
             and any(disk.active() == step.base for disk in self.defined)
         )
+
+    @is_done.register
+    def _(self, step: plan.Empty, progress: base.Progress) -> bool:
+        """Done, too, when somebody wrote to the overlay since: to its data,
+        which is not to go then, or to the empty one."""
+        noted = progress.notes.get('reverted')
+        now = files.trace(self.path(step.overlay))
+        return progress.marked or (noted is not None and now != noted)
 
     @is_done.register
     def _(self, step: plan.CreateOverlay, progress: base.Progress) -> bool:
@@ -124,6 +149,7 @@ class OfflineExecutor(base.Executor):
 
     @do.register
     def _(self, step: plan.Empty, progress: base.Progress) -> None:
+        self.refuse_open(step.overlay)
         self._make_overlay(
             step.overlay, (step.backing, step.backing_format), step.size
         )
@@ -140,6 +166,8 @@ class OfflineExecutor(base.Executor):
     def _(self, step: plan.Commit, progress: base.Progress) -> None:
         qemu_img.commit(self.execute, self.path(step.top), self.bandwidth)
         files.sync(self.path(step.base))
+        for name in (step.top, step.base):
+            progress.note(name, files.trace(self.path(name)))
 
     @do.register
     def _(self, step: plan.Pull, progress: base.Progress) -> None:
@@ -169,7 +197,12 @@ class OfflineExecutor(base.Executor):
             raise exception.StillReferenced(
                 path=self.path(step.name), referrer=', '.join(referrers)
             )
-        files.remove(self.path(step.name))
+        noted = progress.notes.get(step.name)
+        path = self.path(step.name)
+        if noted is not None and files.trace(path) != noted:
+            raise exception.ImagesDiverged(top=path, base='what has its data')
+        self.refuse_open(step.name)
+        files.remove(path)
 
     @do.register
     def _(self, step: plan.Resize, progress: base.Progress) -> None:
@@ -210,6 +243,19 @@ class OfflineExecutor(base.Executor):
     def let_go(self, progress: base.Progress) -> None:
         """A guest that is gone needs nothing back."""
         progress.release()
+
+    def refuse_open(self, name: str) -> None:
+        """Refuse to take an image away while a process may write to it.
+
+        :raises ImageOpenElsewhere: when one may
+        """
+        path = self.path(name)
+        if names.is_image_of(self.volume, name) and (
+            locks.is_open_for_writing(path)
+        ):
+            raise exception.ImageOpenElsewhere(
+                path=path, looked_at='the locks that QEMU holds'
+            )
 
     # -- pieces --------------------------------------------------------------
 

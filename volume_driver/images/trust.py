@@ -39,6 +39,8 @@ def check(volume: str, path: str, found: header.Header) -> None:
         raise refuse('its data is in another file')
     if found.corrupt:
         raise refuse('QEMU marked it as corrupt')
+    if found.encrypted:
+        raise refuse('it is encrypted, and its overlays would not be')
     if found.backing is None:
         return
     if not names.is_image_of(volume, plain(found.backing)):
@@ -46,10 +48,13 @@ def check(volume: str, path: str, found: header.Header) -> None:
             f'its backing image is {found.backing!r}, expected an image of '
             f'{volume} by its plain name'
         )
+    if found.backing_format is None and plain(found.backing) != volume:
+        return  # an overlay, which is qcow2 by its name
     if found.backing_format is None:
-        # Images by Cinder before 2014 lack it; only the overlays of a base
-        # whose format is recorded can be told, by reader.py.
-        return
+        raise refuse(
+            'it does not say which format its backing image has; write it '
+            'there with "qemu-img rebase -u -F"'
+        )
     if found.backing_format not in FORMATS:
         raise refuse(
             f'its backing format is {found.backing_format!r}, expected '

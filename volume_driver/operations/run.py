@@ -49,6 +49,7 @@ _GUEST = (
     plan.Point,
     plan.StartFrom,
     plan.Empty,
+    plan.Remove,
     plan.Resize,
 )
 
@@ -58,15 +59,16 @@ def run(
     target: hypervisor.Target,
     content: plan.Plan,
     found: hypervisor.Found,
+    notes: dict[str, str] | None = None,
 ) -> None:
     """Journal a plan and run it; the volume's lock must be held.
 
     :param found: the guest disks that use the volume
+    :param notes: what the journal says from the beginning
     """
     started = time.monotonic()
     LOG.debug('%s', content)
-    notes = {'guest': found.live.identity()} if found.live else {}
-    journal = journals.begin(context.directory, content, target, notes)
+    journal = journals.begin(context.directory, content, target, notes or {})
     faults.reach('after', None)
     carry_out(context, target, journal, found, fresh=True)
     LOG.info(

@@ -17,6 +17,7 @@ from __future__ import annotations
 from oslo_log import log
 
 from volume_driver import exception
+from volume_driver import files
 from volume_driver import names
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.operations import context as contexts
@@ -89,7 +90,9 @@ def revert(
         content = planning_revert.plan_revert(
             target.name, snapshot_id, state.chain, state.info
         )
-        run.run(context, target, content, state.found)
+        active = context.path(state.chain.active.name)
+        notes = {'reverted': files.trace(active)}
+        run.run(context, target, content, state.found, notes)
 
 
 def check_known(volume: str, snapshot_id: str, state: contexts.State) -> None:

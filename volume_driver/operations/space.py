@@ -65,7 +65,7 @@ def _promised(context: contexts.Context) -> int:
     for volume in journals.all_volumes(context.directory):
         try:
             found = journals.find(context.directory, volume)
-        except exception.JournalCorrupt:
+        except exception.VolumeDriverError:
             continue
         total += found.plan.cost if found is not None else 0
     return total

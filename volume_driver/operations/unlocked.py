@@ -41,12 +41,16 @@ def create_snapshot(
     if snapshot_id in state.info.snapshots:
         LOG.info('Snapshot %s is there already', snapshot_id)
         return
-    path = context.path(names.overlay(target.name, snapshot_id))
+    overlay = names.free_overlay(
+        target.name, snapshot_id, frozenset(state.chain.names)
+    )
+    path = context.path(overlay)
     if files.exists(path):
         raise exception.NameCollision(path=path)
     content = planning_create.plan_create(
         target.name,
         snapshot_id,
+        overlay,
         state.chain,
         state.info,
         state.size,

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import os
 
 from oslo_log import log
@@ -50,8 +51,7 @@ def create(
     :raises VolumeExists: when it is there already
     """
     image_format = context.settings.volume_format
-    with context.locks(target.name):
-        _check_new(context, target.name)
+    with _new(context, target):
         _fill(
             context,
             target.name,
@@ -79,7 +79,7 @@ def copy(
     :raises SnapshotNotFound: when the source has no such snapshot
     :raises InvalidSize: when the data is larger than size
     """
-    with context.locks(target.name), recovery.locked(context, source):
+    with _new(context, target), recovery.locked(context, source):
         state = contexts.read(context, source)
         if snapshot_id is not None:
             snapshots.check_known(source.name, snapshot_id, state)
@@ -88,6 +88,7 @@ def copy(
         elif not state.live:
             _copy_image(context, target.name, state.chain.active, size)
         else:
+            _check_size(source.name, size, state.size)
             _copy_live(context, target.name, source, size)
 
 
@@ -102,7 +103,6 @@ def _copy_live(
     The copy gets its name last: up to then the same call can be made again.
     """
     passing = names.passing_snapshot(volume)
-    _check_new(context, volume)
     unlocked.create_snapshot(context, source, passing)
     try:
         images, content = contexts.read_files(context, source.name)
@@ -122,7 +122,6 @@ def _copy_live(
 def _copy_image(
     context: contexts.Context, volume: str, image: chain.Image, size: int
 ) -> None:
-    _check_new(context, volume)
     _fill(context, volume, _copying(context, image, size))
     _publish(context, volume)
 
@@ -135,10 +134,7 @@ def _copying(
 ) -> Filling:
     """Return what copies an image, and grows the copy to a size in bytes."""
     image_format = context.settings.volume_format
-    if size and size < image.size:
-        raise exception.InvalidSize(
-            volume=image.name, wanted=size, minimum=image.size
-        )
+    _check_size(image.name, size, image.size)
 
     def fill(part: str) -> None:
         qemu_img.convert(
@@ -153,9 +149,25 @@ def _copying(
     return fill
 
 
-def _check_new(context: contexts.Context, volume: str) -> None:
-    if contexts.exists(context, volume):
-        raise exception.VolumeExists(path=context.path(volume))
+def _check_size(source: str, wanted: int, size: int) -> None:
+    if wanted and wanted < size:
+        raise exception.InvalidSize(volume=source, wanted=wanted, minimum=size)
+
+
+@contextlib.contextmanager
+def _new(
+    context: contexts.Context, target: hypervisor.Target
+) -> collections.abc.Iterator[None]:
+    """Hold the lock of a volume that is not there yet.
+
+    What is left of an earlier volume of the same id, whose deletion was cut
+    off, is finished first, so that it does not go on with the new one.
+    """
+    with context.locks(target.name):
+        recovery.recover(context, target)
+        if contexts.exists(context, target.name):
+            raise exception.VolumeExists(path=context.path(target.name))
+        yield
 
 
 def _fill(context: contexts.Context, volume: str, fill: Filling) -> None:

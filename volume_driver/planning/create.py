@@ -17,13 +17,13 @@ from __future__ import annotations
 from volume_driver import chain
 from volume_driver import exception
 from volume_driver import info
-from volume_driver import names
 from volume_driver.planning import plan
 
 
 def plan_create(
     volume: str,
     snapshot_id: str,
+    overlay: str,
     found: chain.Chain,
     content: info.Info,
     size: int,
@@ -35,6 +35,7 @@ def plan_create(
 
         base <- a^            becomes            base <- a <- new^
 
+    :param overlay: name of the new overlay
     :param size: virtual size of the overlay in bytes, the guest's own view
         of it when one runs (it may have been resized)
     :raises ChainTooDeep: when the chain has max_depth images already
@@ -44,7 +45,6 @@ def plan_create(
             volume=volume, depth=len(found), limit=max_depth
         )
     active = found.active
-    overlay = names.overlay(volume, snapshot_id)
     return plan.Plan(
         operation=f'create snapshot {snapshot_id}',
         volume=volume,

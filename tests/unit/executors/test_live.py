@@ -132,7 +132,7 @@ class SameGuestTest(LiveTestCase):
         self, step: plan.Step
     ) -> None:
         self.do(step)
-        self.assertEqual({'guest': 'first run'}, self.progress.notes)
+        self.assertEqual('first run', self.progress.notes['guest'])
 
     def merged(self, step: plan.Commit | plan.Pull) -> None:
         gone = step.top if isinstance(step, plan.Commit) else step.pulled

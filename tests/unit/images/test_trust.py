@@ -43,8 +43,19 @@ class CheckTest(base.TestCase):
     def test_image_of_the_same_volume_by_its_plain_name(
         self, backing: str
     ) -> None:
-        for backing_format in ('qcow2', 'raw', None):
+        for backing_format in ('qcow2', 'raw'):
             self.check(backing=backing, backing_format=backing_format)
+
+    def test_format_of_an_overlay_needs_no_naming(self) -> None:
+        self.check(backing='volume-u.a', backing_format=None)
+
+    def test_format_of_the_base_is_never_probed(self) -> None:
+        self.assert_refused(
+            'which format', backing='volume-u', backing_format=None
+        )
+
+    def test_encrypted_image_is_refused(self) -> None:
+        self.assert_refused('encrypted', encrypted=True)
 
     @ddt.data(
         '/etc/passwd',

@@ -156,18 +156,10 @@ class RunTest(RunTestCase):
 
     def test_guest_is_looked_for_again_from_the_second_step_on(self) -> None:
         self.run_plan(DELETE)
-        # For StartFrom; Commit has the guest that the plan was made for.
-        self.assertEqual(['find'], self.hypervisor.called())
-        self.assertEqual(2, len(self.made_for))
-
-    def test_guest_of_a_merge_is_noted_from_the_beginning(self) -> None:
-        notes: list[dict[str, str]] = []
-        self.hypervisor.found = hypervisors.Found(fakes.Disk('volume-u'))
-        self.patch(
-            faults, 'hook', lambda *_: notes.append(self.journal().notes)
-        )
-        self.run_plan(CREATE)
-        self.assertEqual({'guest': 'first run'}, notes[0])
+        # For StartFrom and Remove; Commit has the guest that the plan was
+        # made for.
+        self.assertEqual(['find'] * 2, self.hypervisor.called())
+        self.assertEqual(3, len(self.made_for))
 
     def test_guest_that_a_step_left_suspended_is_let_go(self) -> None:
         self.executor.holds = True

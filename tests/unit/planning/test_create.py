@@ -26,7 +26,7 @@ class CreateTest(base.TestCase):
     ) -> plan.Plan:
         found, content = chains.make(snapshots, base_format)
         return create.plan_create(
-            chains.VOLUME, 'n', found, content, 4096, limit
+            chains.VOLUME, 'n', 'volume-u.n', found, content, 4096, limit
         )
 
     @ddt.data('qcow2', 'raw')
@@ -72,10 +72,3 @@ class CreateTest(base.TestCase):
         )
         self.assertEqual(3, error.depth)
         self.assertEqual(limit, error.limit)
-
-    def test_bad_id(self) -> None:
-        found, content = chains.make('')
-        self.assertRaises(
-            exception.InvalidName,
-            *(create.plan_create, 'volume-u', '../n', found, content, 1, 9),
-        )

@@ -27,9 +27,13 @@ import contextlib
 import json
 import typing
 
+import tenacity
+
 from volume_driver import exception
 from volume_driver.hypervisors import base
 from volume_driver.hypervisors.libvirt import connection
+
+_RESUME_SECONDS = 30.0
 
 
 def flush(domain: typing.Any, guest: str, progress: base.Progress) -> None:
@@ -88,15 +92,34 @@ def suspended(
         progress.release()
 
 
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(exception.BarrierFailed),
+    stop=tenacity.stop_after_delay(_RESUME_SECONDS),
+    wait=tenacity.wait_exponential(0.05, max=1.0),
+    reraise=True,
+)
 def resume(domain: typing.Any, guest: str) -> None:
     """Resume a guest if it is suspended.
+
+    A libvirtd that is being restarted is waited for: nobody else may know
+    that it was us who suspended the guest.
 
     :raises BarrierFailed: when it stays suspended
     """
     libvirt = connection.module()
     with _failing(libvirt, guest):
-        if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
-            domain.resume()
+        try:
+            domain = connection.again(domain)
+            if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+                domain.resume()
+        except connection.Unavailable as error:
+            raise exception.BarrierFailed(
+                guest=guest, reason=str(error)
+            ) from error
+        except libvirt.libvirtError as error:
+            gone = libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID
+            if error.get_error_code() not in gone:
+                raise
 
 
 def _is_running(domain: typing.Any, guest: str) -> bool:

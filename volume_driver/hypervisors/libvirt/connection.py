@@ -36,6 +36,10 @@ class Unavailable(Exception):
 
 _lock = threading.Lock()
 _open: dict[str, typing.Any] = {}
+# Of connections that died, too: their domains may still be asked for. They
+# are kept, so that no other one gets the same id.
+_uris: dict[int, str] = {}
+_kept: list[typing.Any] = []
 _events: threading.Thread | None = None
 
 
@@ -72,7 +76,21 @@ def get(uri: str) -> typing.Any:
             _open.pop(uri, None)
             raise Unavailable(str(error)) from error
         _open[uri] = found
+        _uris[id(found)] = uri
+        _kept.append(found)
         return found
+
+
+def again(domain: typing.Any) -> typing.Any:
+    """Return a domain over a connection that is alive.
+
+    :raises Unavailable: when there is none
+    :raises libvirtError: when the domain is not there any more
+    """
+    owner = domain.connect()
+    if owner.isAlive():
+        return domain
+    return get(_uris[id(owner)]).lookupByUUID(domain.UUID())
 
 
 def _start_events(libvirt: types.ModuleType) -> None:

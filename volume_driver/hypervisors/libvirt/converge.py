@@ -42,6 +42,7 @@ LOG = log.getLogger(__name__)
 
 _NOTE = 'throttle'
 _KEY = 'write_bytes_sec'
+_READ = 'read_bytes_sec'
 # Even a slow disk copies this much beside the guest's own writes.
 _LIMIT = 1 << 20
 
@@ -94,8 +95,10 @@ def _limit(domain: typing.Any, device: str, progress: base.Progress) -> None:
         before = domain.blockIoTune(device)
         if before.get(_KEY) or before.get('total_bytes_sec'):
             return
-        progress.note(_NOTE, json.dumps({'device': device}))
-        domain.setBlockIoTune(device, {_KEY: _LIMIT})
+        # libvirt takes the limits of a group together: none is left out.
+        read = before.get(_READ, 0)
+        progress.note(_NOTE, json.dumps({'device': device, _READ: read}))
+        domain.setBlockIoTune(device, {_KEY: _LIMIT, _READ: read})
     except libvirt.libvirtError as error:
         progress.note(_NOTE, None)
         LOG.warning('%s: no limit is possible: %s', domain.name(), error)
@@ -111,7 +114,10 @@ def restore(domain: typing.Any, progress: base.Progress) -> None:
         return
     libvirt = connection.module()
     try:
-        domain.setBlockIoTune(json.loads(noted)['device'], {_KEY: 0})
+        before = json.loads(noted)
+        domain.setBlockIoTune(
+            before['device'], {_KEY: 0, _READ: before[_READ]}
+        )
     except libvirt.libvirtError as error:
         raise exception.LiveOperationFailed(
             operation='lifting the limit of its disk',

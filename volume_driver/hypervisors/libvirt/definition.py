@@ -24,12 +24,21 @@ from volume_driver.hypervisors import base
 from volume_driver.hypervisors.libvirt import connection
 from volume_driver.hypervisors.libvirt import domain_xml
 
+IsOurs = collections.abc.Callable[[domain_xml.Disk], bool]
+
 
 class LibvirtDefinedDisk(base.DefinedDisk):
     """A disk in the definition of a domain, for when it is next started."""
 
-    def __init__(self, guest: str, domain: typing.Any, device: str) -> None:
+    def __init__(
+        self,
+        guest: str,
+        domain: typing.Any,
+        device: str,
+        is_ours: IsOurs = lambda _: True,
+    ) -> None:
         super().__init__(guest)
+        self._is_ours = is_ours
         self._domain = domain
         self._device = device
         self._libvirt = connection.module()
@@ -67,7 +76,9 @@ class LibvirtDefinedDisk(base.DefinedDisk):
         )
         xml = self._domain.XMLDesc(flags)
         for disk in domain_xml.disks(xml):
-            if disk.target == self._device:
+            # A disk that was plugged into the running domain alone may have
+            # the name of another one in the definition.
+            if disk.target == self._device and self._is_ours(disk):
                 return xml, disk
         return xml, None
 

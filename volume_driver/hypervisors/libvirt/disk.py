@@ -28,6 +28,7 @@ from volume_driver.hypervisors.libvirt import definition
 from volume_driver.hypervisors.libvirt import device as devices
 from volume_driver.hypervisors.libvirt import domain_xml
 from volume_driver.hypervisors.libvirt import merge
+from volume_driver.hypervisors.libvirt import metadata
 
 LOG = log.getLogger(__name__)
 
@@ -41,14 +42,16 @@ class LibvirtDisk(devices.Device, base.GuestDisk):
         device: str,
         host: str,
         settings: opts.Settings,
+        is_ours: definition.IsOurs,
     ) -> None:
         guest = f'{domain.name()} on {host}'
         super().__init__(guest, domain, device, settings)
+        self._is_ours = is_ours
 
     def as_defined(self) -> definition.LibvirtDefinedDisk:
         """Return the same disk as that of a guest that does not run."""
         return definition.LibvirtDefinedDisk(
-            self.guest, self.domain, self.device
+            self.guest, self.domain, self.device, self._is_ours
         )
 
     # -- switch --------------------------------------------------------------
@@ -61,11 +64,9 @@ class LibvirtDisk(devices.Device, base.GuestDisk):
             | self.libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
         )
         quiesce = self.libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
-        others = tuple(
-            name
-            for name in domain_xml.targets(self.domain.XMLDesc(0))
-            if name != self.device
-        )
+        with self.failing('reading its disks'):
+            targets = domain_xml.targets(self.domain.XMLDesc(0))
+        others = tuple(name for name in targets if name != self.device)
         path = os.path.join(os.path.dirname(disk.sources[0].path), overlay)
         xml = domain_xml.snapshot(self.device, others, path)
         before, after = disk.names, (*disk.names, overlay)
@@ -112,7 +113,7 @@ class LibvirtDisk(devices.Device, base.GuestDisk):
 
     def identity(self) -> str:
         with self.failing('asking who it is'):
-            return f'{self.domain.UUIDString()} run {self.domain.ID()}'
+            return metadata.run_of(self.domain)
 
     def resize(self, size: int) -> None:
         with self.failing(f'growth to {size} bytes'):
@@ -123,5 +124,7 @@ class LibvirtDisk(devices.Device, base.GuestDisk):
             )
 
     def start_from(self, active: str, image_format: str) -> None:
-        if self.domain.isPersistent():
+        with self.failing('asking whether it is defined'):
+            persistent = self.domain.isPersistent()
+        if persistent:
             self.as_defined().start_from(active, image_format)

@@ -44,6 +44,8 @@ LOG = log.getLogger(__name__)
 
 # libvirt may show the old chain for a moment after a job (bz1202719).
 _XML_LAG = 10.0
+# What is left to copy, in bytes, when the guest may be suspended for it.
+_NEARLY = 16 << 20
 
 Start = collections.abc.Callable[[], None]
 
@@ -162,6 +164,13 @@ class _Merge:
         try:
             start()
         except self._libvirt.libvirtError as error:
+            if self._disk.job_info() or self._changed():
+                # libvirt went away after QEMU had begun.
+                raise exception.GuestUnknown(
+                    operation=self._operation,
+                    guest=self._disk.guest,
+                    reason=str(error),
+                ) from error
             raise exception.JobNotStarted(
                 operation=self._operation,
                 guest=self._disk.guest,
@@ -224,9 +233,10 @@ class _Merge:
         """
         for _ in range(2):
             barrier.flush_suspended(self._disk.domain, self._disk.guest)
-            waker.until(
+            if not waker.until(
                 self._is_copied_or_gone, self._disk.settings.longest_pause
-            )
+            ):
+                self._give_up('it did not converge')
         barrier.flush_suspended(self._disk.domain, self._disk.guest)
 
     def _is_copied_or_gone(self) -> bool:
@@ -234,10 +244,14 @@ class _Merge:
         return not info or info['cur'] == info['end']
 
     def _is_ready_or_gone(self) -> bool:
-        # Neither cur == end (bz1442266, bz1376580) nor an event is enough.
+        # Neither cur == end (bz1442266, bz1376580) nor an event is enough; and
+        # once ready it stays so, however much the guest writes since.
+        info = self._disk.job_info()
         mirror = self._disk.read().mirror
-        return (mirror is not None and mirror.ready == 'yes') or (
-            not self._disk.job_info()
+        return not info or (
+            mirror is not None
+            and mirror.ready == 'yes'
+            and info['end'] - info['cur'] <= _NEARLY
         )
 
     def _changed(self) -> bool:

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import collections.abc
+import functools
 import os
 import socket
 import typing
@@ -107,12 +108,13 @@ class LibvirtHypervisor(base.Hypervisor):
     ) -> str:
         libvirt = connection.module()
         owner = connection.get(uri)
+        is_ours = functools.partial(_uses, target=target)
         try:
             host = str(owner.getHostname())
             for domain in owner.listAllDomains(0):
                 for device, running in _devices(libvirt, domain, target):
                     found = disk.LibvirtDisk(
-                        domain, device, host, self.settings
+                        domain, device, host, self.settings, is_ours
                     )
                     if running:
                         live.append(found)

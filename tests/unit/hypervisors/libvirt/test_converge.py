@@ -22,6 +22,8 @@ from volume_driver import exception
 from volume_driver.hypervisors.libvirt import converge
 from volume_driver.hypervisors.libvirt import jobs
 
+NOTE = '{"device": "vdb", "read_bytes_sec": 7}'
+
 
 class Waker(jobs.Waker):
     """Looks once for each time that it is to wait."""
@@ -65,7 +67,10 @@ class WaitTest(ConvergeTestCase):
     def test_writes_are_limited_and_then_not(self, ready: bool) -> None:
         self.wait(False, ready)
         self.assertEqual(
-            [{'write_bytes_sec': 1 << 20}, {'write_bytes_sec': 0}],
+            [
+                {'write_bytes_sec': 1 << 20, 'read_bytes_sec': 0},
+                {'write_bytes_sec': 0, 'read_bytes_sec': 0},
+            ],
             self.limits(),
         )
         self.assertEqual({}, self.progress.notes)
@@ -88,7 +93,9 @@ class WaitTest(ConvergeTestCase):
             *(self.domain, 'vda', Waker(), lambda: next(looks)),
             *(60, self.progress),
         )
-        self.assertEqual({'write_bytes_sec': 0}, self.limits()[-1])
+        self.assertEqual(
+            {'write_bytes_sec': 0, 'read_bytes_sec': 0}, self.limits()[-1]
+        )
 
     @ddt.data('write_bytes_sec', 'total_bytes_sec')
     def test_limit_of_the_operator_stays(self, key: str) -> None:
@@ -109,16 +116,25 @@ class RestoreTest(ConvergeTestCase):
         self.assertEqual([], self.domain.calls)
 
     def test_limit_that_a_dead_process_left(self) -> None:
-        self.progress.note('throttle', '{"device": "vdb"}')
+        self.progress.note(
+            'throttle', '{"device": "vdb", "read_bytes_sec": 7}'
+        )
         converge.restore(self.domain, self.progress)
         self.assertEqual(
-            [('setBlockIoTune', 'vdb', {'write_bytes_sec': 0})],
+            [
+                (
+                    *('setBlockIoTune', 'vdb'),
+                    {'write_bytes_sec': 0, 'read_bytes_sec': 7},
+                )
+            ],
             self.domain.calls,
         )
         self.assertEqual({}, self.progress.notes)
 
     def test_limit_that_cannot_be_lifted_stays_noted(self) -> None:
-        self.progress.note('throttle', '{"device": "vdb"}')
+        self.progress.note(
+            'throttle', '{"device": "vdb", "read_bytes_sec": 7}'
+        )
         self.domain.answers['setBlockIoTune'] = fake_libvirt.Error('no')
         self.assertRaises(
             exception.LiveOperationFailed,
