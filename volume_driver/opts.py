@@ -80,7 +80,7 @@ _OPTS: list[cfg.Opt] = [
         help='Seconds that the merge of the active image of a running guest '
         'may take to catch up with what the guest writes. After that '
         "the guest's writes to the disk are limited, and after as long "
-        'again the guest is suspended until the merge is done.',
+        'again the guest is suspended, for longest_pause at most.',
     ),
     cfg.IntOpt(
         'longest_pause',

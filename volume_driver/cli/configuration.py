@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest='config_dirs',
         metavar='DIR',
-        help='A directory of configuration files (*.conf), read after the '
+        help='A directory of configuration files, read after the '
         'files; may be repeated.',
     )
     group.add_argument(
