@@ -23,7 +23,6 @@ from oslo_log import log
 from volume_driver import chain
 from volume_driver import exception
 from volume_driver import files
-from volume_driver import info
 from volume_driver import journal
 from volume_driver import names
 from volume_driver.hypervisors import base as hypervisor
@@ -265,8 +264,3 @@ def journal_of(context: contexts.Context, volume: str) -> str | None:
     """Return, in words, the operation that was cut off on a volume."""
     found = journal.find(context.directory, volume)
     return f'{found.plan.operation} by {found.written_by}' if found else None
-
-
-def info_of(context: contexts.Context, volume: str) -> info.Info | None:
-    """Return what a volume's ``.info`` says."""
-    return info.read(context.directory, volume)

@@ -215,8 +215,3 @@ class LookTest(VolumesTestCase):
 
     def test_no_journal(self) -> None:
         self.assertIsNone(volumes.journal_of(self.context, 'volume-u'))
-
-    def test_info(self) -> None:
-        fakes.make_volume(self.directory, 'a')
-        found = volumes.info_of(self.context, 'volume-u')
-        self.assertEqual(info.Info('volume-u.a', {'a': 'volume-u.a'}), found)
