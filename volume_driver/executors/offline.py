@@ -105,8 +105,10 @@ class OfflineExecutor(base.Executor):
 
     @is_done.register
     def _(self, step: plan.Empty, progress: base.Progress) -> bool:
-        """Done, too, when somebody wrote to the overlay since: to its data,
-        which is not to go then, or to the empty one."""
+        """Tell whether the overlay was emptied, or was written to since.
+
+        What was written then, to its data or to the empty one, is not to go.
+        """
         noted = progress.notes.get('reverted')
         now = files.trace(self.path(step.overlay))
         return progress.marked or (noted is not None and now != noted)
