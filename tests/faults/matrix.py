@@ -193,7 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
         upstream.require()
     matrix = Matrix(options.workers)
     matrix.play(tables.OURS, choose(options))
-    if options.full and not options.only:
+    if (options.full or options.cases) and not options.only:
         matrix.play_restarts(options.seed)
     if options.upstream or options.full:
         matrix.play_upstream(options.seed)
