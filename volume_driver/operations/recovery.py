@@ -123,7 +123,7 @@ def recover(
         found = context.hypervisor.find(target)
         if found.live is None:
             _wait_released(context, target.name, found)
-            _free_leaked(context, journal.plan)
+            _free_leaked(context, journal)
         run.carry_out(context, target, journal, found, fresh=False)
     except exception.VolumeDriverError as error:
         raise exception.RecoveryFailed(reason=str(error), **words) from error
@@ -149,9 +149,15 @@ def _wait_released(
         contexts.refuse_open(context, name, found)
 
 
-def _free_leaked(context: contexts.Context, content: plan.Plan) -> None:
-    """Free what a merge that was killed had allocated and not yet linked."""
-    for step in content.steps:
+def _free_leaked(context: contexts.Context, journal: journals.Journal) -> None:
+    """Free what a merge that was killed had allocated and not yet linked.
+
+    One that is marked was not killed, and its images are not to be touched:
+    whether somebody wrote to them since is still to be told.
+    """
+    for index, step in enumerate(journal.plan.steps):
+        if journal.step(index).marked:
+            continue
         if isinstance(step, plan.Commit):
             target, overlay = step.base, step.top
         elif isinstance(step, plan.Pull):
