@@ -36,6 +36,7 @@ class Image:
     :param allocated: bytes that the file takes on its filesystem
     :param backing: bare name of the backing image, None for a base
     :param backing_format: its format, as this image's header names it
+    :param encrypted: its clusters are, with LUKS
     """
 
     name: str
@@ -44,6 +45,7 @@ class Image:
     allocated: int = 0
     backing: str | None = None
     backing_format: str | None = None
+    encrypted: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +61,10 @@ class Chain:
     @property
     def active(self) -> Image:
         return self.images[-1]
+
+    @property
+    def encrypted(self) -> bool:
+        return self.base.encrypted
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ What is read of the records is ``volume.id .name .size .status
 from __future__ import annotations
 
 import collections.abc
+import dataclasses
 import functools
 import os
 import typing
@@ -34,8 +35,10 @@ from volume_driver import info
 from volume_driver import names
 from volume_driver import opts
 from volume_driver.hypervisors import base as hypervisor
+from volume_driver.images import luks
 from volume_driver.images import qemu_img
 from volume_driver.operations import context as contexts
+from volume_driver.operations import copies
 from volume_driver.operations import describe
 from volume_driver.operations import locking
 from volume_driver.operations import recovery
@@ -71,6 +74,8 @@ class Qcow2Driver:
         ``processutils.execute``
     :param locks: a callable that makes a context manager from a volume's
         name; None for file locks beside the volumes
+    :param directory: where the volumes are; None for option volume_files_dir
+    :param passphrase: returns the passphrase of an encrypted volume
 
     Every method raises errors derived from
     :class:`volume_driver.exception.VolumeDriverError` only.
@@ -83,21 +88,30 @@ class Qcow2Driver:
         configuration: object = None,
         execute: qemu_img.Execute | None = None,
         locks: locking.Locks | None = None,
+        directory: str | None = None,
+        passphrase: contexts.Passphrases | None = None,
         **_kwargs: object,
     ) -> None:
         self.configuration = configuration
         self._settings = opts.Settings.read(configuration)
+        if directory is not None:
+            self._settings = dataclasses.replace(
+                self._settings, volume_files_dir=directory
+            )
         self._execute = execute or processutils.execute
         self._locks = locks
+        self._passphrase = passphrase
 
     @functools.cached_property
-    def _context(self) -> contexts.Context:
+    def context(self) -> contexts.Context:
+        """What the operations on this directory work with."""
         directory = self._settings.directory
         return contexts.Context(
             settings=self._settings,
             execute=self._execute,
             hypervisor=_load_hypervisor(self._settings),
             locks=self._locks or locking.FileLocks(directory),
+            passphrase=self._passphrase,
         )
 
     # -- set-up --------------------------------------------------------------
@@ -111,7 +125,7 @@ class Qcow2Driver:
 
         :raises PluginMissing: when the hypervisor plugin cannot be loaded
         """
-        if os.path.isdir(self._context.directory):
+        if os.path.isdir(self.context.directory):
             self.recover()
 
     @_typed
@@ -123,10 +137,10 @@ class Qcow2Driver:
         :raises RecoveryFailed: when the one volume cannot be finished now
         """
         if volume is None:
-            return recovery.recover_all(self._context)
-        target = self._target(volume)
-        with self._context.locks(target.name):
-            finished = recovery.recover(self._context, target)
+            return recovery.recover_all(self.context)
+        target = self.target(volume)
+        with self.context.locks(target.name):
+            finished = recovery.recover(self.context, target)
         return {target.name: f'finished: {finished}'} if finished else {}
 
     @_typed
@@ -155,7 +169,17 @@ class Qcow2Driver:
 
         :raises VolumeExists: when it is there already
         """
-        volumes.create(self._context, self._target(volume), volume.size * _GIB)
+        self.create(volume)
+
+    def create(
+        self, volume: Record, cipher: luks.Cipher | None = None
+    ) -> None:
+        """Create an empty volume.
+
+        :param cipher: of a volume that is encrypted, with its passphrase
+        """
+        size = volume.size * _GIB
+        volumes.create(self.context, self.target(volume), size, cipher)
 
     @_typed
     def delete_volume(self, volume: Record) -> None:
@@ -164,7 +188,7 @@ class Qcow2Driver:
         :raises VolumeHasSnapshots: when it has snapshots
         :raises VolumeInUse: when a guest runs on it
         """
-        volumes.delete(self._context, self._target(volume), _is_going(volume))
+        volumes.delete(self.context, self.target(volume), _is_going(volume))
 
     @_typed
     def extend_volume(self, volume: Record, new_size: int) -> None:
@@ -172,7 +196,7 @@ class Qcow2Driver:
 
         :raises InvalidSize: when that would shrink it
         """
-        volumes.extend(self._context, self._target(volume), new_size * _GIB)
+        volumes.extend(self.context, self.target(volume), new_size * _GIB)
 
     @_typed
     def create_volume_from_snapshot(
@@ -183,14 +207,7 @@ class Qcow2Driver:
         :raises SnapshotNotFound: when there is no such snapshot
         :raises InvalidSize: when ``volume.size`` is too small for it
         """
-        source = self._target(snapshot.volume)
-        volumes.copy(
-            self._context,
-            self._target(volume),
-            source,
-            names.check_snapshot(str(snapshot.id)),
-            (volume.size or 0) * _GIB,
-        )
+        self.copy(volume, self.source(snapshot.volume, snapshot))
 
     @_typed
     def create_cloned_volume(self, volume: Record, src_vref: Record) -> None:
@@ -198,13 +215,27 @@ class Qcow2Driver:
 
         :raises InvalidSize: when ``volume.size`` is too small for it
         """
-        volumes.copy(
-            self._context,
-            self._target(volume),
-            self._target(src_vref),
-            None,
-            (volume.size or 0) * _GIB,
-        )
+        self.copy(volume, self.source(src_vref))
+
+    def copy(
+        self,
+        volume: Record,
+        source: copies.Source,
+        cipher: luks.Cipher | None = None,
+    ) -> None:
+        """Create a volume with data that may be in another directory.
+
+        :param cipher: of a volume that is encrypted, with its own passphrase
+        """
+        size = (volume.size or 0) * _GIB
+        copies.copy(self.context, self.target(volume), source, size, cipher)
+
+    def source(
+        self, volume: Record, snapshot: Record | None = None
+    ) -> copies.Source:
+        """Return a volume, or one of its snapshots, as what is copied."""
+        name = names.check_snapshot(str(snapshot.id)) if snapshot else None
+        return copies.Source(self.context, self.target(volume), name)
 
     # -- snapshots -----------------------------------------------------------
 
@@ -216,15 +247,15 @@ class Qcow2Driver:
         :raises ChainTooDeep: when option max_chain_depth is reached
         """
         snapshots.create(
-            self._context, self._target(snapshot.volume), str(snapshot.id)
+            self.context, self.target(snapshot.volume), str(snapshot.id)
         )
 
     @_typed
     def delete_snapshot(self, snapshot: Record) -> None:
         """Delete a snapshot; one that is gone already is no error."""
         snapshots.delete(
-            self._context,
-            self._target(snapshot.volume),
+            self.context,
+            self.target(snapshot.volume),
             str(snapshot.id),
             _is_going(snapshot.volume),
         )
@@ -233,7 +264,7 @@ class Qcow2Driver:
     def plan_delete_snapshot(self, snapshot: Record) -> plan.Plan | None:
         """Return what :meth:`delete_snapshot` would do now; None: nothing."""
         return snapshots.plan_delete(
-            self._context, self._target(snapshot.volume), str(snapshot.id)
+            self.context, self.target(snapshot.volume), str(snapshot.id)
         )
 
     @_typed
@@ -245,7 +276,7 @@ class Qcow2Driver:
         :raises NotNewestSnapshot: when there is a newer one
         :raises VolumeInUse: when a guest runs on the volume
         """
-        snapshots.revert(self._context, self._target(volume), str(snapshot.id))
+        snapshots.revert(self.context, self.target(volume), str(snapshot.id))
 
     # -- connections ---------------------------------------------------------
 
@@ -257,11 +288,11 @@ class Qcow2Driver:
 
         :raises VolumeNotFound: when it has no file
         """
-        active = volumes.active(self._context, self._target(volume))
+        active = volumes.active(self.context, self.target(volume))
         return {
             'driver_volume_type': 'local',
             'data': {
-                'device_path': self._context.path(active.name),
+                'device_path': self.context.path(active.name),
                 'format': active.format,
                 'name': active.name,
             },
@@ -288,7 +319,7 @@ class Qcow2Driver:
     @_typed
     def local_path(self, volume: Record) -> str:
         """Return the path of the active image."""
-        target = self._target(volume)
+        target = self.target(volume)
         content = info.read(self._settings.directory, target.name)
         name = content.active if content else target.name
         return os.path.join(self._settings.directory, name)
@@ -302,12 +333,12 @@ class Qcow2Driver:
         :param guest: find out which guest has it, too
         :raises VolumeNotFound: when it has no file
         """
-        return describe.describe(self._context, self._target(volume), guest)
+        return describe.describe(self.context, self.target(volume), guest)
 
     @_typed
     def list_volumes(self) -> list[str]:
         """Return the names of all volumes in the directory, sorted."""
-        return volumes.listed(self._context)
+        return volumes.listed(self.context)
 
     @_typed
     def get_volume_stats(self, refresh: bool = False) -> dict[str, object]:
@@ -326,7 +357,11 @@ class Qcow2Driver:
 
     # -- records -------------------------------------------------------------
 
-    def _target(self, volume: Record) -> hypervisor.Target:
+    def target(self, volume: Record) -> hypervisor.Target:
+        """Return what is known of a volume from its record.
+
+        :raises InvalidName: when its name cannot be that of a file
+        """
         name = getattr(volume, 'name', None) or f'volume-{volume.id}'
         attachments = getattr(volume, 'volume_attachment', ())
         known = attachments is not None

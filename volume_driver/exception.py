@@ -67,6 +67,13 @@ class DirectoryUnusable(Refused):
     )
 
 
+class ShareNotMounted(Refused):
+    template = (
+        'The share {share} is not mounted: {reason}. Nothing was done; mend '
+        'what it says and try again.'
+    )
+
+
 class ProgramMissing(Refused):
     template = (
         'The program {program} was not found. Install it (on Debian: '
@@ -164,6 +171,36 @@ class ChainMismatch(Refused):
         'The chain of {volume} and its .info disagree: found {found}, '
         'expected {expected}. Nothing was changed; compare the backing '
         'names (qemu-img info) with the .info file and mend the wrong one.'
+    )
+
+
+class EncryptionMixed(Refused):
+    template = (
+        'The chain of {volume} is encrypted in part: {encrypted} is, {plain} '
+        'is not. Nothing was changed; all images of a volume have to be one '
+        'or the other, so find out which driver made the odd one.'
+    )
+
+
+class EncryptionUnsupported(Refused):
+    template = (
+        'The encrypted volume {volume} does not allow {operation}: {reason}. '
+        'Nothing was changed; only a volume that is not encrypted can do that.'
+    )
+
+
+class PassphraseMissing(Refused):
+    template = (
+        '{volume} is encrypted, and its passphrase is not known: {reason}. '
+        'Nothing was changed; let the key manager have the key of the volume, '
+        'and try again.'
+    )
+
+
+class PassphraseWrong(Refused):
+    template = (
+        'The passphrase of {volume} does not open its image {path}. Nothing '
+        'was changed; find out which key the image was made with.'
     )
 
 

@@ -24,6 +24,7 @@ import stat
 
 from volume_driver import exception
 from volume_driver import names
+from volume_driver import native
 
 
 @contextlib.contextmanager
@@ -53,11 +54,15 @@ def sync(path: str) -> None:
     Data that another process wrote into the page cache is covered too.
     """
     with typed(path):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        native.call(_sync, path)
+
+
+def _sync(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def sync_parent(path: str) -> None:
@@ -73,38 +78,42 @@ def replace(path: str, data: bytes, like: str | None = None) -> None:
     """
     part = path + names.PART
     try:
-        with typed(path, len(data)), open(part, 'wb') as stream:
-            stream.write(data)
-            stream.flush()
-            if os.path.exists(path):
-                cover(part, path)
-            elif like is not None:
-                cover(part, like)
-            os.fsync(stream.fileno())
+        with typed(path, len(data)):
+            like = path if os.path.exists(path) else like
+            native.call(_write, part, data, like)
         rename(part, path)
     except exception.VolumeDriverError:
         discard(part)
         raise
 
 
+def _write(path: str, data: bytes, like: str | None) -> None:
+    with open(path, 'wb') as stream:
+        stream.write(data)
+        stream.flush()
+        if like is not None:
+            cover(path, like)
+        os.fsync(stream.fileno())
+
+
 def rename(source: str, target: str) -> None:
     """Rename within a directory, durably, over target if it is there."""
     with typed(target):
-        os.rename(source, target)
+        native.call(os.rename, source, target)
     sync_parent(target)
 
 
 def remove(path: str) -> None:
     """Unlink a file, durably; one that is gone already is no error."""
     with typed(path), contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        native.call(os.unlink, path)
     sync_parent(path)
 
 
 def discard(path: str) -> None:
     """Unlink a file that nothing refers to, without waiting for the disk."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        native.call(os.unlink, path)
 
 
 def cover(path: str, like: str) -> None:
@@ -145,7 +154,7 @@ def trace(path: str) -> str:
 
 def available(directory: str) -> int:
     """Return the bytes that this service may still write in a directory."""
-    found = os.statvfs(directory)
+    found = native.call(os.statvfs, directory)
     return found.f_bavail * found.f_frsize
 
 

@@ -34,6 +34,7 @@ import typing
 from volume_driver import exception
 from volume_driver import files
 from volume_driver import names
+from volume_driver import native
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.planning import plan
 
@@ -104,14 +105,18 @@ class Journal:
         letters = getattr(self, field)
         if letters[index] == letter:
             return
-        key = f'"{field}": "'.encode()
-        with open(self.path, 'r+b') as stream:
-            stream.seek(stream.read().index(key) + len(key) + index)
-            stream.write(letter.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
+        native.call(_overwrite, self.path, field, index, letter)
         changed = letters[:index] + letter + letters[index + 1 :]
         setattr(self, field, changed)
+
+
+def _overwrite(path: str, field: str, index: int, letter: str) -> None:
+    key = f'"{field}": "'.encode()
+    with open(path, 'r+b') as stream:
+        stream.seek(stream.read().index(key) + len(key) + index)
+        stream.write(letter.encode())
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,6 +19,7 @@
     volume-u.info         which file belongs to which snapshot
     volume-u.record       what else must be remembered (the base's format)
     volume-u.journal      the plan of an operation under way
+    volume-u.export-*     a flat raw copy, while somebody else works with it
     volume-u*.part        a file that is not complete yet
 
 Neither a volume's name nor a snapshot's id may hold a dot or a slash: nothing
@@ -45,6 +46,8 @@ PART = '.part'
 # Begins the id of a snapshot that lasts as long as one copy of its volume.
 # Cinder's RemoteFS drivers know it, and take overlays of that name for theirs.
 PASSING = 'tmp-snap-'
+# Begins the end of the name of a flat copy; no snapshot's id begins so.
+EXPORT = 'export-'
 
 
 def _is_plain(text: str, longest: int) -> bool:
@@ -83,13 +86,18 @@ def check_snapshot(snapshot_id: str) -> str:
         raise exception.InvalidName(
             kind='snapshot id',
             name=snapshot_id,
-            expected=f'{expected}, and none of {", ".join(sorted(_RESERVED))}',
+            expected=f'{expected}, none of {", ".join(sorted(_RESERVED))}, '
+            f'and none that begins with "{EXPORT}"',
         )
     return snapshot_id
 
 
 def _is_snapshot(text: str) -> bool:
-    return _is_plain(text, _LONGEST_SNAPSHOT) and text not in _RESERVED
+    return (
+        _is_plain(text, _LONGEST_SNAPSHOT)
+        and text not in _RESERVED
+        and not text.startswith(EXPORT)
+    )
 
 
 def check_new_snapshot(snapshot_id: str) -> str:
@@ -112,6 +120,14 @@ def passing_snapshot(volume: str) -> str:
     return PASSING + volume.removeprefix(_VOLUME)
 
 
+def export(volume: str, what: str) -> str:
+    """Return the name of a flat copy of a volume.
+
+    :param what: what it shows: a snapshot's id, or ``volume``
+    """
+    return f'{volume}.{EXPORT}{check_snapshot(what)}'
+
+
 def overlay(volume: str, snapshot_id: str) -> str:
     """Return the file name of the overlay of a snapshot."""
     return f'{volume}.{check_snapshot(snapshot_id)}'
@@ -132,6 +148,12 @@ def free_overlay(volume: str, snapshot_id: str, taken: frozenset[str]) -> str:
     return name
 
 
+def is_export_of(volume: str, name: str) -> bool:
+    """Tell whether a name can be that of a flat copy of the volume."""
+    start = f'{volume}.{EXPORT}'
+    return name.startswith(start) and _is_snapshot(name.removeprefix(start))
+
+
 def is_image_of(volume: str, name: str) -> bool:
     """Tell whether a name can be an image of the volume."""
     if name == volume:
@@ -142,7 +164,8 @@ def is_image_of(volume: str, name: str) -> bool:
 
 def is_file_of(volume: str, name: str) -> bool:
     """Tell whether a name can be that of any lasting file of the volume."""
-    return is_image_of(volume, name) or name in (
-        volume + INFO,
-        volume + RECORD,
+    return (
+        is_image_of(volume, name)
+        or name in (volume + INFO, volume + RECORD)
+        or is_export_of(volume, name)
     )

@@ -148,6 +148,11 @@ def _checked(opt: cfg.Opt, value: typing.Any) -> typing.Any:
         ) from error
 
 
+def backend_opts() -> list[cfg.Opt]:
+    """Return the options, for whoever registers them by himself."""
+    return list(_OPTS)
+
+
 def register(conf: cfg.ConfigOpts, group: str = GROUP) -> typing.Any:
     """Register the options in a group of conf and return the group."""
     conf.register_opts(_OPTS, group=group)
@@ -156,4 +161,4 @@ def register(conf: cfg.ConfigOpts, group: str = GROUP) -> typing.Any:
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Entry point for oslo-config-generator: the standalone group."""
-    return [(GROUP, list(_OPTS))]
+    return [(GROUP, backend_opts())]

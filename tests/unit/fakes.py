@@ -89,6 +89,9 @@ class Disk(hypervisors.GuestDisk, _Failing):
     def job(self) -> str | None:
         return self.running_job
 
+    def job_progress(self) -> tuple[int, int]:
+        return (1, 2) if self.running_job else (0, 0)
+
     def size(self) -> int:
         return self.current_size
 
@@ -142,8 +145,10 @@ class Defined(hypervisors.DefinedDisk, _Failing):
         self.call('active')
         return self.named
 
-    def start_from(self, active: str, image_format: str) -> None:
-        self.call('start_from', active, image_format)
+    def start_from(
+        self, active: str, image_format: str, below: tuple[str, ...] = ()
+    ) -> None:
+        self.call('start_from', active, image_format, *below)
 
 
 class Hypervisor(hypervisors.Hypervisor, _Failing):

@@ -100,7 +100,7 @@ class SetupTest(DriverTestCase):
 
     def test_locks_are_files_by_default(self) -> None:
         made = driver.Qcow2Driver(self.driver.configuration)
-        self.assertIsInstance(made._context.locks, locking.FileLocks)
+        self.assertIsInstance(made.context.locks, locking.FileLocks)
 
     def test_setup_recovers_and_stops_at_nothing(self) -> None:
         (self.directory / 'volume-u.journal').write_text('{')
@@ -119,7 +119,7 @@ class SetupTest(DriverTestCase):
 @ddt.ddt
 class RecordTest(DriverTestCase):
     def target(self, **more: object) -> hypervisors.Target:
-        return self.driver._target(_volume(**more))  # type: ignore[arg-type]
+        return self.driver.target(_volume(**more))  # type: ignore[arg-type]
 
     def test_name_is_made_from_the_id(self) -> None:
         self.assertEqual(
@@ -155,7 +155,7 @@ class RecordTest(DriverTestCase):
         )
 
     def test_ids_need_not_be_text(self) -> None:
-        self.assertEqual('volume-7', self.driver._target(_volume(7)).name)  # type: ignore[arg-type]
+        self.assertEqual('volume-7', self.driver.target(_volume(7)).name)  # type: ignore[arg-type]
 
     @ddt.data(None, [], ())
     def test_no_attachment(self, attachments: object) -> None:

@@ -71,6 +71,15 @@ class CheckTest(base.TestCase):
         self.assertEqual('snapshot id', error.kind)
         self.assertIn(repr(name), str(error))
 
+    @ddt.data('export-', 'export-a', 'export-volume')
+    def test_ids_that_would_name_an_export_are_refused(
+        self, name: str
+    ) -> None:
+        error = self.assertRaises(
+            exception.InvalidName, names.check_snapshot, name
+        )
+        self.assertIn('"export-"', str(error))
+
     def test_error_names_the_reserved_words(self) -> None:
         error = self.assertRaises(
             exception.InvalidName, names.check_snapshot, 'info'
@@ -95,6 +104,47 @@ class OverlayTest(base.TestCase):
 
 
 @ddt.ddt
+class ExportTest(base.TestCase):
+    @ddt.data('volume', 'image', '1b4e28ba-2fa1-41d2-883f-b9a761bde3fb')
+    def test_export_is_a_file_and_no_image(self, what: str) -> None:
+        name = names.export('volume-u', what)
+        self.assertEqual(f'volume-u.export-{what}', name)
+        self.assertTrue(names.is_export_of('volume-u', name))
+        self.assertTrue(names.is_file_of('volume-u', name))
+        self.assertFalse(names.is_image_of('volume-u', name))
+
+    @ddt.data('', '../a', 'a/b', 'a.b', 'export-a', 'part')
+    def test_export_of_a_bad_id_is_refused(self, what: str) -> None:
+        self.assertRaises(
+            exception.InvalidName, names.export, 'volume-u', what
+        )
+
+    @ddt.data(
+        'volume-u',
+        'volume-u.export-',
+        'volume-u.export-a.part',
+        'volume-u.export-../a',
+        'volume-u.export-part',
+        'volume-u2.export-a',
+        'volume-u.exports-a',
+    )
+    def test_nothing_else_is_an_export(self, name: str) -> None:
+        self.assertFalse(names.is_export_of('volume-u', name))
+
+    @hypothesis.given(strategies.text())
+    def test_an_export_never_leaves_the_directory(self, tail: str) -> None:
+        name = f'volume-u.export-{tail}'
+        if names.is_export_of('volume-u', name):
+            self.assertNotIn('/', name)
+            self.assertEqual(1, name.count('.'))
+
+    def test_longest_name_fits_into_that_of_a_file(self) -> None:
+        volume = names.check_volume('v' * 100)
+        name = names.export(volume, 's' * 128) + names.PART
+        self.assertLessEqual(len(name), 255)
+
+
+@ddt.ddt
 class IsImageTest(base.TestCase):
     @ddt.data('volume-u', 'volume-u.a', 'volume-u.1b4e28ba-2fa1')
     def test_base_and_overlays_are(self, name: str) -> None:
@@ -110,6 +160,7 @@ class IsImageTest(base.TestCase):
         'volume-u.a.part',
         'volume-u.active',
         'volume-u.a.b',
+        'volume-u.export-a',
         'volume-u./etc',
         'volume-u.../x',
         'volume-u2',

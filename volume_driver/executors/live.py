@@ -26,6 +26,7 @@ from volume_driver.executors import base
 from volume_driver.executors import offline
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import qemu_img
+from volume_driver.images import secrets
 from volume_driver.planning import plan
 
 
@@ -42,8 +43,9 @@ class LiveExecutor(offline.OfflineExecutor):
         execute: qemu_img.Execute,
         disk: hypervisor.GuestDisk,
         defined: tuple[hypervisor.DefinedDisk, ...] = (),
+        unlock: secrets.Unlock | None = None,
     ) -> None:
-        super().__init__(directory, volume, execute, defined)
+        super().__init__(directory, volume, execute, defined, unlock=unlock)
         self.disk = disk
 
     @functools.singledispatchmethod
@@ -121,7 +123,9 @@ class LiveExecutor(offline.OfflineExecutor):
         """The guest tells by itself which images it has open."""
 
     @do.register
-    def _(self, step: plan.Empty, progress: base.Progress) -> None:
+    def _(
+        self, step: plan.Empty | plan.Replace, progress: base.Progress
+    ) -> None:
         raise exception.VolumeInUse(
             volume=self.volume, holder=self.disk.guest, operation=str(step)
         )

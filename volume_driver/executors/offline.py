@@ -20,6 +20,8 @@ from __future__ import annotations
 import functools
 import os
 
+from oslo_log import log
+
 from volume_driver import exception
 from volume_driver import files
 from volume_driver import info
@@ -30,8 +32,12 @@ from volume_driver.images import header
 from volume_driver.images import locks
 from volume_driver.images import qemu_img
 from volume_driver.images import reader
+from volume_driver.images import record
+from volume_driver.images import secrets
 from volume_driver.images import trust
 from volume_driver.planning import plan
+
+LOG = log.getLogger(__name__)
 
 
 class OfflineExecutor(base.Executor):
@@ -39,6 +45,7 @@ class OfflineExecutor(base.Executor):
 
     :param defined: disks of guests that are shut off
     :param bandwidth: limit of a merge in MiB/s, 0 for none
+    :param unlock: asks for the key if the volume is encrypted
     """
 
     def __init__(
@@ -48,12 +55,14 @@ class OfflineExecutor(base.Executor):
         execute: qemu_img.Execute,
         defined: tuple[hypervisor.DefinedDisk, ...] = (),
         bandwidth: int = 0,
+        unlock: secrets.Unlock | None = None,
     ) -> None:
         self.directory = directory
         self.volume = volume
         self.execute = execute
         self.defined = defined
         self.bandwidth = bandwidth
+        self._unlock = unlock
 
     def path(self, name: str) -> str:
         return os.path.join(self.directory, name)
@@ -61,6 +70,26 @@ class OfflineExecutor(base.Executor):
     def backing_of(self, name: str) -> str | None:
         backing = header.read(self.path(name)).backing
         return trust.plain(backing) if backing else None
+
+    def key_of(
+        self, name: str, image_format: str = 'qcow2'
+    ) -> secrets.Key | None:
+        """Return what opens an image and all below it; None if it is plain.
+
+        It is tried: nothing may be changed on the strength of a wrong one.
+
+        :raises PassphraseMissing, PassphraseWrong: when they stay closed
+        """
+        path = self.path(name)
+        if not secrets.is_encrypted(path, image_format):
+            return None
+        if self._unlock is None:
+            raise exception.PassphraseMissing(
+                volume=self.volume, reason='nobody can be asked for it'
+            )
+        key = self._unlock()
+        qemu_img.probe(self.execute, path, self.volume, key)
+        return key
 
     # -- has it happened? ----------------------------------------------------
 
@@ -131,6 +160,13 @@ class OfflineExecutor(base.Executor):
         return not os.path.lexists(self.path(step.name))
 
     @is_done.register
+    def _(self, step: plan.Replace, progress: base.Progress) -> bool:
+        """Tell whether the file was renamed; it may have been dropped."""
+        noted = progress.notes.get(step.name, '').split()[:1]
+        now = files.trace(self.path(step.name)).split()[:1]
+        return not files.exists(self.path(step.source)) and now != noted
+
+    @is_done.register
     def _(self, step: plan.Resize, progress: base.Progress) -> bool:
         found = reader.read_image(
             self.directory, self.volume, step.name, step.format
@@ -166,7 +202,9 @@ class OfflineExecutor(base.Executor):
 
     @do.register
     def _(self, step: plan.Commit, progress: base.Progress) -> None:
-        qemu_img.commit(self.execute, self.path(step.top), self.bandwidth)
+        # The image above is opened later on, to be pointed elsewhere.
+        key = self.key_of(step.top) and self.key_of(step.above or step.top)
+        qemu_img.commit(self.execute, self.path(step.top), self.bandwidth, key)
         files.sync(self.path(step.base))
         for name in (step.top, step.base):
             progress.note(name, files.trace(self.path(name)))
@@ -207,9 +245,22 @@ class OfflineExecutor(base.Executor):
         files.remove(path)
 
     @do.register
+    def _(self, step: plan.Replace, progress: base.Progress) -> None:
+        self.refuse_open(step.name)
+        for name in (step.source, step.name):
+            if files.trace(self.path(name)) != progress.notes.get(name):
+                LOG.warning('%s was changed since: %s is kept', name, step)
+                self._keep_base(step)
+                return
+        record.write(self.directory, self.volume, step.format)
+        self._start_from(step.name, step.format, step.source)
+        files.rename(self.path(step.source), self.path(step.name))
+
+    @do.register
     def _(self, step: plan.Resize, progress: base.Progress) -> None:
+        key = self.key_of(step.name, step.format)
         qemu_img.resize(
-            self.execute, self.path(step.name), step.format, step.size
+            self.execute, self.path(step.name), step.format, step.size, key
         )
         files.sync(self.path(step.name))
 
@@ -239,6 +290,12 @@ class OfflineExecutor(base.Executor):
         files.discard(self.path(step.overlay) + names.PART)
 
     @undo.register
+    def _(self, step: plan.Replace) -> None:
+        if not files.is_file(self.path(step.source)):
+            raise base.CannotUndo(step)
+        self._keep_base(step)
+
+    @undo.register
     def _(self, step: plan.Resize) -> None:
         """Nothing: an image that has grown already only reads as zeros."""
 
@@ -264,10 +321,13 @@ class OfflineExecutor(base.Executor):
     def _make_overlay(
         self, name: str, backing: tuple[str, str], size: int
     ) -> None:
+        key = self.key_of(*backing)
+        if key is not None:
+            key = key.like(self.path(backing[0]))
         part = self.path(name) + names.PART
         files.discard(part)
         try:
-            qemu_img.create_overlay(self.execute, part, *backing, size)
+            qemu_img.create_overlay(self.execute, part, *backing, size, key)
             files.cover(part, self.path(backing[0]))
             files.sync(part)
             files.rename(part, self.path(name))
@@ -275,15 +335,36 @@ class OfflineExecutor(base.Executor):
             files.discard(part)
             raise
 
+    def _keep_base(self, step: plan.Replace) -> None:
+        known = record.base_format(self.directory, self.volume)
+        # Nothing is to be written on a full filesystem without need.
+        if known != step.old_format:
+            record.write(self.directory, self.volume, step.old_format)
+        self._start_from(step.name, step.old_format)
+
     def _point(self, overlay: str, backing: str, backing_format: str) -> None:
         path = self.path(overlay)
-        qemu_img.point(self.execute, path, backing, backing_format)
+        qemu_img.point(
+            self.execute, path, backing, backing_format, self.key_of(overlay)
+        )
         files.sync(path)
 
     def _point_back(self, step: plan.Pull) -> None:
         if self.backing_of(step.overlay) != step.pulled:
             self._point(step.overlay, step.pulled, step.pulled_format)
 
-    def _start_from(self, active: str, image_format: str) -> None:
+    def _start_from(
+        self, active: str, image_format: str, image: str = ''
+    ) -> None:
+        """Let guests that are shut off start from an image.
+
+        :param image: the file that is about to get that name, if it has not
+        """
+        if not self.defined:
+            return
+        path = self.path(image or active)
+        below: tuple[str, ...] = ()
+        if secrets.is_encrypted(path, image_format):
+            below = secrets.names_below(path)
         for disk in self.defined:
-            disk.start_from(active, image_format)
+            disk.start_from(active, image_format, below)

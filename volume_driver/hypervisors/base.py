@@ -94,6 +94,13 @@ class GuestDisk(abc.ABC):
         """Return, in words, the block job that runs on the disk, if any."""
 
     @abc.abstractmethod
+    def job_progress(self) -> tuple[int, int]:
+        """Return how much of the running job is done, out of how much.
+
+        The unit differs by kind of job; both are 0 when none runs.
+        """
+
+    @abc.abstractmethod
     def size(self) -> int:
         """Return the size of the disk as the guest sees it, in bytes."""
 
@@ -176,9 +183,13 @@ class DefinedDisk(abc.ABC):
         """
 
     @abc.abstractmethod
-    def start_from(self, active: str, image_format: str) -> None:
+    def start_from(
+        self, active: str, image_format: str, below: tuple[str, ...] = ()
+    ) -> None:
         """Let the guest start from an image when it is next started.
 
+        :param below: names of the images below it, its own first, if they
+            are encrypted; the definition names these, too
         :raises LiveOperationFailed: when the definition cannot be changed
         """
 

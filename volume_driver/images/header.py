@@ -40,6 +40,9 @@ _EXTENSION = struct.Struct('>II')
 _EXT_END = 0
 _EXT_BACKING_FORMAT = 0xE2792ACA
 _EXT_BITMAPS = 0x23852875
+_EXT_LUKS = 0x0537BE77
+
+_CRYPT_LUKS = 2
 
 _DIRTY, _CORRUPT, _DATA_FILE, _COMPRESSION, _EXTENDED_L2 = (
     1 << bit for bit in range(5)
@@ -60,6 +63,7 @@ class Header:
     :param backing_format: the backing format as it stands there
     :param data_file: the clusters are in another file
     :param encrypted: the clusters are encrypted
+    :param luks_at: where its LUKS header begins, 0 where it has none
     :param corrupt: QEMU marked the image as corrupt
     :param bitmaps: number of persistent dirty bitmaps
     """
@@ -71,6 +75,7 @@ class Header:
     backing_format: str | None
     data_file: bool = False
     encrypted: bool = False
+    luks_at: int = 0
     corrupt: bool = False
     bitmaps: int = 0
 
@@ -165,6 +170,7 @@ def parse(data: bytes, path: str) -> Header:
         raise invalid('its header extensions are not readable')
     backing_format = extensions.get(_EXT_BACKING_FORMAT)
     bitmaps = extensions.get(_EXT_BITMAPS, b'')
+    luks = extensions.get(_EXT_LUKS, b'') if crypt == _CRYPT_LUKS else b''
     return Header(
         version=version,
         size=size,
@@ -173,6 +179,7 @@ def parse(data: bytes, path: str) -> Header:
         backing_format=_text(backing_format) if backing_format else None,
         data_file=bool(features & _DATA_FILE),
         encrypted=crypt != 0,
+        luks_at=int.from_bytes(luks[:8], 'big'),
         corrupt=bool(features & _CORRUPT),
         bitmaps=int.from_bytes(bitmaps[:4], 'big'),
     )

@@ -13,7 +13,8 @@
 """One function for each qemu-img verb: builds the command line and runs it.
 
 Formats are always given, never probed. What a function returns after is in
-the page cache only; who needs it on disk calls ``files.sync``.
+the page cache only; who needs it on disk calls ``files.sync``. The key of an
+encrypted volume is one argument more; without it an image is plain.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ import os
 import typing
 
 from oslo_concurrency import processutils
+import tenacity
 
 from volume_driver import exception
 from volume_driver import files
+from volume_driver.images import secrets
 
 _MIB = 1 << 20
 
@@ -35,13 +38,37 @@ _MIB = 1 << 20
 Execute = collections.abc.Callable[..., typing.Any]
 
 
-def create(execute: Execute, path: str, image_format: str, size: int) -> None:
+_WRONG = 'Invalid password'
+# Before it makes a LUKS header QEMU measures how fast it is. Where the kernel
+# counts CPU time coarsely, older versions (7.2 for one) find that they took
+# none, now and then, and give up before anything is written.
+_TOO_QUICK = 'Unable to get accurate CPU usage'
+
+
+def create(
+    execute: Execute,
+    path: str,
+    image_format: str,
+    size: int,
+    key: secrets.Key | None = None,
+) -> None:
     """Create an empty image of size bytes, sparse."""
-    _run(execute, path, 'create', '-q', '-f', image_format, path, str(size))
+    _run(
+        execute,
+        path,
+        *('create', '-q', '-f', image_format, *_encryption(key)),
+        *(path, str(size)),
+        made=key,
+    )
 
 
 def create_overlay(
-    execute: Execute, path: str, backing: str, backing_format: str, size: int
+    execute: Execute,
+    path: str,
+    backing: str,
+    backing_format: str,
+    size: int,
+    key: secrets.Key | None = None,
 ) -> None:
     """Create an overlay of size bytes on top of a backing image.
 
@@ -51,12 +78,18 @@ def create_overlay(
     _run(
         execute,
         path,
-        *('create', '-q', '-f', 'qcow2', '-u'),
+        *('create', '-q', '-f', 'qcow2', '-u', *_encryption(key)),
         *('-b', backing, '-F', backing_format, path, str(size)),
+        made=key,
     )
 
 
-def commit(execute: Execute, path: str, bandwidth: int = 0) -> None:
+def commit(
+    execute: Execute,
+    path: str,
+    bandwidth: int = 0,
+    key: secrets.Key | None = None,
+) -> None:
     """Merge an overlay down into its backing image, which grows if needed.
 
     Killed midway and run again it ends right (20 of 20). ``-d``: the overlay
@@ -65,7 +98,8 @@ def commit(execute: Execute, path: str, bandwidth: int = 0) -> None:
     :param bandwidth: MiB/s, 0 is no limit
     """
     rate = ['-r', str(bandwidth * _MIB)] if bandwidth else []
-    _run(execute, path, 'commit', '-q', '-d', *rate, '-f', 'qcow2', path)
+    image = _image(path, key)
+    _run(execute, path, 'commit', '-q', '-d', *rate, *image, opened=key)
 
 
 def rebase(
@@ -83,41 +117,104 @@ def rebase(
 
 
 def point(
-    execute: Execute, path: str, backing: str, backing_format: str
+    execute: Execute,
+    path: str,
+    backing: str,
+    backing_format: str,
+    key: secrets.Key | None = None,
 ) -> None:
     """Write another backing name into an overlay, and touch nothing else."""
+    *driver, image = _image(path, key, alone=True)
     _run(
         execute,
         path,
-        *('rebase', '-q', '-u', '-f', 'qcow2'),
-        *('-b', backing, '-F', backing_format, path),
+        *('rebase', '-q', '-u', *driver),
+        *('-b', backing, '-F', backing_format, image),
+        opened=key,
     )
 
 
-def resize(execute: Execute, path: str, image_format: str, size: int) -> None:
+def resize(
+    execute: Execute,
+    path: str,
+    image_format: str,
+    size: int,
+    key: secrets.Key | None = None,
+) -> None:
     """Grow an image to size bytes."""
-    _run(execute, path, 'resize', '-q', '-f', image_format, path, str(size))
+    image = _image(path, key, image_format)
+    _run(execute, path, 'resize', '-q', *image, str(size), opened=key)
 
 
 def convert(
-    execute: Execute, source: str, target: str, formats: tuple[str, str]
+    execute: Execute,
+    source: str,
+    target: str,
+    formats: tuple[str, str],
+    keys: tuple[secrets.Key | None, secrets.Key | None] = (None, None),
 ) -> None:
     """Copy what one sees through an image into a new image without backing.
+
+    :param formats: of the source and of the target
+    :param keys: likewise
+    """
+    *driver, image = _image(source, keys[0], formats[0])
+    _run(
+        execute,
+        target,
+        *('convert', '-q', *driver, '-O', formats[1], *_encryption(keys[1])),
+        *('-t', 'writeback', image, target),
+        opened=keys[0],
+        made=keys[1],
+    )
+
+
+def convert_onto(
+    execute: Execute, source: str, target: str, formats: tuple[str, str]
+) -> None:
+    """Copy what one sees through an image over all of one that is there.
+
+    What is zero in the source is written too: the target may show something
+    else there, from its backing image.
 
     :param formats: of the source and of the target
     """
     _run(
         execute,
         target,
-        *('convert', '-q', '-f', formats[0], '-O', formats[1]),
+        *('convert', '-q', '-n', '-f', formats[0], '-O', formats[1]),
         *('-t', 'writeback', source, target),
     )
 
 
-def free_leaked(execute: Execute, path: str) -> None:
+def free_leaked(
+    execute: Execute, path: str, key: secrets.Key | None = None
+) -> None:
     """Free the clusters of a qcow2 image that nothing refers to."""
-    arguments = ('check', '-q', '-r', 'leaks', '-f', 'qcow2', path)
-    _run(execute, path, *arguments)
+    image = _image(path, key, alone=True)
+    _run(execute, path, 'check', '-q', '-r', 'leaks', *image, opened=key)
+
+
+def probe(execute: Execute, path: str, volume: str, key: secrets.Key) -> None:
+    """Check that a key opens an encrypted image and all images below it.
+
+    :param volume: name of the volume, for the error
+    :raises PassphraseWrong: when it does not
+    """
+    image = _image(path, key)
+    try:
+        _run(
+            execute,
+            path,
+            *('map', '--output=json', '-U', '-l', '512', *image),
+            opened=key,
+        )
+    except exception.CommandFailed as error:
+        if _WRONG in str(error):
+            raise exception.PassphraseWrong(
+                volume=volume, path=path
+            ) from error
+        raise
 
 
 def map_extents(execute: Execute, path: str) -> str:
@@ -126,8 +223,57 @@ def map_extents(execute: Execute, path: str) -> str:
     return _run(execute, path, *arguments)
 
 
-def _run(execute: Execute, path: str, *arguments: str) -> str:
-    command = ('qemu-img', *arguments)
+def _image(
+    path: str,
+    key: secrets.Key | None,
+    image_format: str = 'qcow2',
+    alone: bool = False,
+) -> tuple[str, ...]:
+    """Return the arguments that name an image to be opened.
+
+    :param alone: the images below it are not looked at
+    """
+    if key is None:
+        return ('-f', image_format, path)
+    return (secrets.name(path, alone),)
+
+
+def _encryption(key: secrets.Key | None) -> tuple[str, ...]:
+    return () if key is None else ('-o', secrets.options(key))
+
+
+def _run(
+    execute: Execute,
+    path: str,
+    verb: str,
+    *arguments: str,
+    opened: secrets.Key | None = None,
+    made: secrets.Key | None = None,
+) -> str:
+    keys = {secrets.OPENED: opened, secrets.MADE: made}
+    with secrets.shown(keys) as objects:
+        command = ('qemu-img', verb, *objects, *arguments)
+        if made is not None:
+            return _execute_again(execute, path, *command)
+        return _execute(execute, path, *command)
+
+
+def _is_too_quick(error: BaseException) -> bool:
+    return isinstance(error, exception.CommandFailed) and (
+        _TOO_QUICK in str(error)
+    )
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception(_is_too_quick),
+    stop=tenacity.stop_after_attempt(20),
+    reraise=True,
+)
+def _execute_again(execute: Execute, path: str, *command: str) -> str:
+    return _execute(execute, path, *command)
+
+
+def _execute(execute: Execute, path: str, *command: str) -> str:
     try:
         out, _ = execute(
             *command,

@@ -52,7 +52,27 @@ def read_image(
         allocated=os.stat(path).st_blocks * 512,
         backing=trust.plain(parsed.backing) if parsed.backing else None,
         backing_format=parsed.backing_format,
+        encrypted=parsed.encrypted,
     )
+
+
+def read_flat(path: str, image_format: str) -> chain.Image:
+    """Read a plain image that may have no other file behind it.
+
+    :raises ImageInvalid: when it is missing or not of that format
+    :raises ImageNotTrusted: when it refers to any other file, or is encrypted
+    """
+    directory, name = os.path.split(path)
+    image = read_image(directory, name, name, image_format)
+    if image.backing is not None:
+        raise exception.ImageNotTrusted(
+            path=path, reason=f'it has a backing image, {image.backing!r}'
+        )
+    if image.encrypted:
+        raise exception.ImageNotTrusted(
+            path=path, reason='it is encrypted, and nobody says how to open it'
+        )
+    return image
 
 
 def read_chain(
@@ -65,6 +85,7 @@ def read_chain(
         that does not is raw
     :raises ChainMismatch: when the images form a cycle, or an overlay names
         another format for its backing image than the one that it has
+    :raises EncryptionMixed: when some images are encrypted and some are not
     """
     images: list[chain.Image] = []
     name: str | None = active
@@ -91,6 +112,12 @@ def read_chain(
                 expected=image_format,
             )
         image = read_image(directory, volume, name, image_format)
+        if images and image.encrypted != images[0].encrypted:
+            raise exception.EncryptionMixed(
+                volume=volume,
+                encrypted=image.name if image.encrypted else images[0].name,
+                plain=images[0].name if image.encrypted else image.name,
+            )
         images.append(image)
         name, named = image.backing, image.backing_format
     return chain.Chain(tuple(reversed(images)))
@@ -168,6 +195,13 @@ def images_of(directory: str, volume: str) -> list[str]:
             if entry.name.startswith(volume)
             and names.is_image_of(volume, entry.name)
         )
+
+
+def exports_of(directory: str, volume: str) -> list[str]:
+    """Return the names of the flat copies of a volume, finished or not."""
+    start = f'{volume}.{names.EXPORT}'
+    with os.scandir(directory) as entries:
+        return sorted(e.name for e in entries if e.name.startswith(start))
 
 
 def referrers(directory: str, volume: str, name: str) -> list[str]:

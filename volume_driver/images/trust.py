@@ -19,11 +19,21 @@ beside it, and no cluster may be in another file.
 
 from __future__ import annotations
 
+import re
+
+from oslo_utils.imageutils import format_inspector
+
 from volume_driver import exception
 from volume_driver import names
 from volume_driver.images import header
 
 FORMATS = ('qcow2', 'raw')
+# What a raw image may contain, by oslo.utils' names. None of it can lead
+# anywhere while the image is only ever read as raw.
+_PLAIN = frozenset({'raw', 'gpt', 'iso'})
+# A text that names other files, which only QEMU knows as an image: comments,
+# then a version.
+_DESCRIPTOR = re.compile(rb'(?: *(?:#[^\n]*|\r)?\n)*version=\d')
 
 
 def check(volume: str, path: str, found: header.Header) -> None:
@@ -39,8 +49,8 @@ def check(volume: str, path: str, found: header.Header) -> None:
         raise refuse('its data is in another file')
     if found.corrupt:
         raise refuse('QEMU marked it as corrupt')
-    if found.encrypted:
-        raise refuse('it is encrypted, and its overlays would not be')
+    if found.encrypted and not found.luks_at:
+        raise refuse('it is encrypted, but not with LUKS')
     if found.backing is None:
         return
     if not names.is_image_of(volume, plain(found.backing)):
@@ -60,6 +70,36 @@ def check(volume: str, path: str, found: header.Header) -> None:
             f'its backing format is {found.backing_format!r}, expected '
             f'qcow2 or raw'
         )
+
+
+def inspect(path: str) -> str:
+    """Find out the format of a file that comes from outside.
+
+    :raises ImageNotTrusted: when it is none of those that volumes have, or
+        refers to other files
+    """
+    with open(path, 'rb') as stream:
+        if _DESCRIPTOR.match(stream.read(65536)):
+            raise exception.ImageNotTrusted(
+                path=path, reason='it is a description of a VMDK image'
+            )
+    try:
+        found = format_inspector.detect_file_format(path)
+        if str(found) in _PLAIN:
+            return 'raw'
+        if found is not None and str(found) == 'qcow2':
+            found.safety_check()
+            return 'qcow2'
+    except (
+        format_inspector.ImageFormatError,
+        format_inspector.SafetyCheckFailed,
+    ) as error:
+        raise exception.ImageNotTrusted(
+            path=path, reason=f'it is not safe ({error})'
+        ) from error
+    raise exception.ImageNotTrusted(
+        path=path, reason=f'its format is {found}, expected qcow2 or raw'
+    )
 
 
 def plain(backing: str) -> str:

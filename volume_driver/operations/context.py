@@ -14,7 +14,9 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
+import functools
 import os
 
 from volume_driver import chain
@@ -29,17 +31,25 @@ from volume_driver.hypervisors import base as hypervisors
 from volume_driver.images import locks as image_locks
 from volume_driver.images import qemu_img
 from volume_driver.images import reader
+from volume_driver.images import secrets
 from volume_driver.operations import locking
+
+# Where the passphrases of encrypted volumes come from; None for none.
+Passphrases = collections.abc.Callable[[hypervisors.Target], str | None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """The driver's parts, made once."""
+    """The driver's parts, made once.
+
+    :param passphrase: asks for the passphrase of a volume
+    """
 
     settings: opts.Settings
     execute: qemu_img.Execute
     hypervisor: hypervisors.Hypervisor
     locks: locking.Locks
+    passphrase: Passphrases | None = None
 
     @property
     def directory(self) -> str:
@@ -53,11 +63,42 @@ class Context:
     ) -> executors.Executor:
         """Return who carries out steps now: live or offline."""
         where = (self.directory, target.name, self.execute)
+        unlock = functools.partial(self.key, target)
         if found.live is not None:
-            return live.LiveExecutor(*where, found.live, found.defined)
+            return live.LiveExecutor(*where, found.live, found.defined, unlock)
         return offline.OfflineExecutor(
-            *where, found.defined, self.settings.merge_bandwidth
+            *where, found.defined, self.settings.merge_bandwidth, unlock
         )
+
+    def key(self, target: hypervisors.Target) -> secrets.Key:
+        """Return what opens the images of an encrypted volume.
+
+        :raises PassphraseMissing: when nobody knows it
+        """
+        if self.passphrase is None:
+            raise exception.PassphraseMissing(
+                volume=target.name, reason='no key manager is asked here'
+            )
+        found = self.passphrase(target)
+        if not found:
+            raise exception.PassphraseMissing(
+                volume=target.name, reason='its record has no key'
+            )
+        return secrets.Key(found)
+
+    def key_of(
+        self, target: hypervisors.Target, image: chain.Image
+    ) -> secrets.Key | None:
+        """Return what opens an image of a volume, tried; None if it is plain.
+
+        :raises PassphraseMissing, PassphraseWrong: when it stays closed
+        """
+        if not image.encrypted:
+            return None
+        key = self.key(target)
+        path = self.path(image.name)
+        qemu_img.probe(self.execute, path, target.name, key)
+        return key
 
 
 @dataclasses.dataclass(frozen=True)

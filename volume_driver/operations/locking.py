@@ -16,6 +16,10 @@ Ordering: one operation holds one volume's lock, and before it, if it creates
 a volume, that one's lock, which nobody else asks for while holding another;
 so two operations cannot wait for each other.
 Reading (list, show) takes none. A lock dies with its process.
+
+Under eventlet greenlets exclude each other, and who waits holds up no other
+one: tooz waits for its own process by a condition of ``threading``, and for
+others by trying again after ``time.sleep``; both are eventlet's own then.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import header
 from volume_driver.images import qemu_img
 from volume_driver.images import reader
+from volume_driver.images import secrets
 from volume_driver.operations import context as contexts
 from volume_driver.operations import locking
 from volume_driver.operations import run
@@ -123,7 +124,7 @@ def recover(
         found = context.hypervisor.find(target)
         if found.live is None:
             _wait_released(context, target.name, found)
-            _free_leaked(context, journal)
+            _free_leaked(context, target, journal)
         run.carry_out(context, target, journal, found, fresh=False)
     except exception.VolumeDriverError as error:
         raise exception.RecoveryFailed(reason=str(error), **words) from error
@@ -149,7 +150,11 @@ def _wait_released(
         contexts.refuse_open(context, name, found)
 
 
-def _free_leaked(context: contexts.Context, journal: journals.Journal) -> None:
+def _free_leaked(
+    context: contexts.Context,
+    volume: hypervisor.Target,
+    journal: journals.Journal,
+) -> None:
     """Free what a merge that was killed had allocated and not yet linked.
 
     One that is marked was not killed, and its images are not to be touched:
@@ -171,8 +176,9 @@ def _free_leaked(context: contexts.Context, journal: journals.Journal) -> None:
             or header.read(path).backing_format != 'qcow2'
         ):
             continue
+        key = context.key(volume) if secrets.is_encrypted(path) else None
         try:
-            qemu_img.free_leaked(context.execute, context.path(target))
+            qemu_img.free_leaked(context.execute, context.path(target), key)
         except exception.CommandFailed as error:
             LOG.warning('%s', error)
 

@@ -49,6 +49,7 @@ _GUEST = (
     plan.Point,
     plan.StartFrom,
     plan.Empty,
+    plan.Replace,
     plan.Remove,
     plan.Resize,
 )

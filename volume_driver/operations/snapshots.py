@@ -18,6 +18,7 @@ from oslo_log import log
 
 from volume_driver import exception
 from volume_driver import files
+from volume_driver import info
 from volume_driver import names
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.operations import context as contexts
@@ -101,8 +102,15 @@ def check_known(volume: str, snapshot_id: str, state: contexts.State) -> None:
     :raises SnapshotNotFound: when it is not
     """
     if snapshot_id not in state.info.snapshots:
-        raise exception.SnapshotNotFound(
-            snapshot=snapshot_id,
-            volume=volume,
-            known=', '.join(sorted(state.info.snapshots)) or 'none',
-        )
+        raise unknown(volume, snapshot_id, state.info)
+
+
+def unknown(
+    volume: str, snapshot_id: str, content: info.Info
+) -> exception.SnapshotNotFound:
+    """Make the error for a snapshot that is not there."""
+    return exception.SnapshotNotFound(
+        snapshot=snapshot_id,
+        volume=volume,
+        known=', '.join(sorted(content.snapshots)) or 'none',
+    )

@@ -34,9 +34,13 @@ _TABLES = 1 / 1024
 _MARGIN = 1 << 20
 
 
-def check(context: contexts.Context, content: plan.Plan) -> None:
+def check(
+    context: contexts.Context, content: plan.Plan, encrypted: bool = False
+) -> None:
     """Check that there is room for a merge.
 
+    :param encrypted: the images are, and have no map without a passphrase:
+        what it needs at most is all that is known
     :raises MergeNeedsSpace: when there is not
     """
     if not content.way or not content.cost:
@@ -44,7 +48,9 @@ def check(context: contexts.Context, content: plan.Plan) -> None:
     free = files.available(context.directory) - _promised(context)
     if _with_tables(content.cost) <= free:
         return
-    exact = _with_tables(_exact(context, content))
+    exact = _with_tables(
+        content.cost if encrypted else _exact(context, content)
+    )
     if exact > free:
         raise exception.MergeNeedsSpace(
             operation=content.operation,

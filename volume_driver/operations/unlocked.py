@@ -77,7 +77,7 @@ def delete_snapshot(
             'Snapshot %s of %s is gone already', snapshot_id, target.name
         )
         return
-    space.check(context, content)
+    space.check(context, content, state.chain.encrypted)
     run.run(context, target, content, state.found)
 
 

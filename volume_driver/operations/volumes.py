@@ -10,12 +10,13 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Create, copy, extend and delete volumes."""
+"""Create, extend and delete volumes."""
 
 from __future__ import annotations
 
 import collections.abc
 import contextlib
+import dataclasses
 import os
 
 from oslo_log import log
@@ -26,13 +27,14 @@ from volume_driver import files
 from volume_driver import journal
 from volume_driver import names
 from volume_driver.hypervisors import base as hypervisor
+from volume_driver.images import luks
 from volume_driver.images import qemu_img
+from volume_driver.images import reader
 from volume_driver.images import record
+from volume_driver.images import secrets
 from volume_driver.operations import context as contexts
 from volume_driver.operations import recovery
 from volume_driver.operations import run
-from volume_driver.operations import snapshots
-from volume_driver.operations import unlocked
 from volume_driver.planning import delete as planning_delete
 from volume_driver.planning import extend as planning_extend
 
@@ -41,120 +43,55 @@ LOG = log.getLogger(__name__)
 # What upstream gives with nas_secure_file_permissions: owner and group.
 _MODE = 0o660
 
-
-def create(
-    context: contexts.Context, target: hypervisor.Target, size: int
-) -> None:
-    """Create an empty volume of size bytes, sparse.
-
-    :raises VolumeExists: when it is there already
-    """
-    image_format = context.settings.volume_format
-    with _new(context, target):
-        _fill(
-            context,
-            target.name,
-            lambda part: qemu_img.create(
-                context.execute, part, image_format, size
-            ),
-        )
-        _publish(context, target.name)
-
-
-def copy(
-    context: contexts.Context,
-    target: hypervisor.Target,
-    source: hypervisor.Target,
-    snapshot_id: str | None,
-    size: int,
-) -> None:
-    """Create a volume with the data of a snapshot, or of a volume as it is.
-
-    A volume that a guest runs on is copied through a snapshot that lasts
-    until the copy is complete.
-
-    :param snapshot_id: a snapshot of the source, None for its active view
-    :param size: of the new volume in bytes, 0 for the size of the data
-    :raises SnapshotNotFound: when the source has no such snapshot
-    :raises InvalidSize: when the data is larger than size
-    """
-    with _new(context, target), recovery.locked(context, source):
-        state = contexts.read(context, source)
-        if snapshot_id is not None:
-            snapshots.check_known(source.name, snapshot_id, state)
-            frozen = state.chain.frozen(state.info.snapshots[snapshot_id])
-            _copy_image(context, target.name, frozen, size)
-        elif not state.live:
-            _copy_image(context, target.name, state.chain.active, size)
-        else:
-            _check_size(source.name, size, state.size)
-            _copy_live(context, target.name, source, size)
-
-
-def _copy_live(
-    context: contexts.Context,
-    volume: str,
-    source: hypervisor.Target,
-    size: int,
-) -> None:
-    """Copy a volume that a guest runs on, through a passing snapshot.
-
-    The copy gets its name last: up to then the same call can be made again.
-    """
-    passing = names.passing_snapshot(volume)
-    unlocked.create_snapshot(context, source, passing)
-    try:
-        images, content = contexts.read_files(context, source.name)
-        frozen = images.frozen(content.snapshots[passing])
-        _fill(context, volume, _copying(context, frozen, size))
-    except Exception:
-        try:
-            unlocked.delete_snapshot(context, source, passing)
-        except exception.VolumeDriverError as error:
-            # The next call on the source finishes that.
-            LOG.error('%s', error)
-        raise
-    unlocked.delete_snapshot(context, source, passing)
-    _publish(context, volume)
-
-
-def _copy_image(
-    context: contexts.Context, volume: str, image: chain.Image, size: int
-) -> None:
-    _fill(context, volume, _copying(context, image, size))
-    _publish(context, volume)
-
-
 Filling = collections.abc.Callable[[str], None]
 
 
-def _copying(
-    context: contexts.Context, image: chain.Image, size: int
-) -> Filling:
-    """Return what copies an image, and grows the copy to a size in bytes."""
-    image_format = context.settings.volume_format
-    _check_size(image.name, size, image.size)
+def create(
+    context: contexts.Context,
+    target: hypervisor.Target,
+    size: int,
+    cipher: luks.Cipher | None = None,
+) -> None:
+    """Create an empty volume of size bytes, sparse.
 
-    def fill(part: str) -> None:
-        qemu_img.convert(
-            context.execute,
-            context.path(image.name),
-            part,
-            (image.format, image_format),
+    :param cipher: of an encrypted one, None for a plain one
+    :raises VolumeExists: when it is there already
+    :raises PassphraseMissing: when it is to be encrypted with nothing
+    """
+    with new(context, target):
+        key = new_key(context, target, cipher)
+        image_format = format_of(context, key)
+        fill(
+            context,
+            target.name,
+            lambda part: qemu_img.create(
+                context.execute, part, image_format, size, key
+            ),
         )
-        if size > image.size:
-            qemu_img.resize(context.execute, part, image_format, size)
-
-    return fill
+        publish(context, target.name, image_format)
 
 
-def _check_size(source: str, wanted: int, size: int) -> None:
-    if wanted and wanted < size:
-        raise exception.InvalidSize(volume=source, wanted=wanted, minimum=size)
+def new_key(
+    context: contexts.Context,
+    target: hypervisor.Target,
+    cipher: luks.Cipher | None,
+) -> secrets.Key | None:
+    """Return what a new volume is encrypted with; None without a cipher.
+
+    :raises PassphraseMissing: when nobody knows its passphrase
+    """
+    if cipher is None:
+        return None
+    return dataclasses.replace(context.key(target), cipher=cipher)
+
+
+def format_of(context: contexts.Context, key: secrets.Key | None) -> str:
+    """Return the format of a new volume; encrypted ones are all qcow2."""
+    return context.settings.volume_format if key is None else 'qcow2'
 
 
 @contextlib.contextmanager
-def _new(
+def new(
     context: contexts.Context, target: hypervisor.Target
 ) -> collections.abc.Iterator[None]:
     """Hold the lock of a volume that is not there yet.
@@ -169,12 +106,12 @@ def _new(
         yield
 
 
-def _fill(context: contexts.Context, volume: str, fill: Filling) -> None:
+def fill(context: contexts.Context, volume: str, filling: Filling) -> None:
     """Make a volume's first image, complete and on disk, without its name."""
     part = context.path(volume) + names.PART
     files.discard(part)
     try:
-        fill(part)
+        filling(part)
         os.chmod(part, _MODE)
         files.sync(part)
     except Exception:
@@ -182,11 +119,11 @@ def _fill(context: contexts.Context, volume: str, fill: Filling) -> None:
         raise
 
 
-def _publish(context: contexts.Context, volume: str) -> None:
+def publish(context: contexts.Context, volume: str, image_format: str) -> None:
     """Give a volume's first image its name, and remember its format."""
     path = context.path(volume)
     try:
-        record.write(context.directory, volume, context.settings.volume_format)
+        record.write(context.directory, volume, image_format)
         files.rename(path + names.PART, path)
     except Exception:
         files.discard(path + names.PART)
@@ -224,6 +161,7 @@ def delete(
             # What a creation that was cut off may have left.
             files.discard(context.path(target.name) + names.PART)
             files.discard(record.path_of(context.directory, target.name))
+            discard_exports(context, target.name)
             return
         state = contexts.read(context, target, cascade)
         if state.info.snapshots:
@@ -238,6 +176,13 @@ def delete(
             (target.name + names.RECORD, target.name + names.INFO),
         )
         run.run(context, target, content, state.found)
+        discard_exports(context, target.name)
+
+
+def discard_exports(context: contexts.Context, volume: str) -> None:
+    """Drop flat copies that nobody came back for."""
+    for name in reader.exports_of(context.directory, volume):
+        files.discard(context.path(name))
 
 
 def active(

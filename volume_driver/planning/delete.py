@@ -46,9 +46,15 @@ def plan_delete(
     """
     overlay = found[content.snapshots[snapshot_id]]
     pulled = found.frozen(overlay.name)
-    way, reason, cost = choose(
-        volume, pulled, overlay, live and overlay != found.active, direction
-    )
+    no_pull = None
+    if found.encrypted:
+        no_pull = 'the images are encrypted, and those are only committed'
+    elif live and overlay != found.active:
+        no_pull = (
+            'libvirt cannot pull into an image that is not the active one of '
+            'a running guest'
+        )
+    way, reason, cost = choose(volume, pulled, overlay, no_pull, direction)
     operation = f'delete snapshot {snapshot_id}'
     make = _commit if way == 'commit' else _pull
     steps = make(snapshot_id, pulled, overlay, found, content)
@@ -59,7 +65,7 @@ def choose(
     volume: str,
     pulled: chain.Image,
     overlay: chain.Image,
-    commit_only: bool,
+    no_pull: str | None,
     direction: str,
 ) -> tuple[str, str, int]:
     """Choose the way of a merge; return it, the reason and the bytes.
@@ -68,19 +74,16 @@ def choose(
     image below has. QEMU cannot tell what a raw image has allocated, so a
     pull from one reads all of it, holes too.
 
-    :param commit_only: libvirt has no pull into an image that is not active
+    :param no_pull: why a pull does not exist here, None where it does
     :raises DirectionImpossible: when the wanted way does not exist
     """
     costs = {'commit': overlay.allocated, 'pull': pulled.allocated}
-    if commit_only:
+    if no_pull is not None:
         if direction == 'pull':
             raise exception.DirectionImpossible(
-                volume=volume,
-                direction=direction,
-                reason='libvirt cannot pull into an image that is not the '
-                'active one of a running guest',
+                volume=volume, direction=direction, reason=no_pull
             )
-        way, reason = 'commit', 'the only way below the active image'
+        way, reason = 'commit', f'the only way: {no_pull}'
     elif direction != 'auto':
         way, reason = direction, 'option merge_direction'
     elif pulled.format == 'raw':

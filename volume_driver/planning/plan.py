@@ -170,6 +170,30 @@ class Empty:
 
 
 @dataclasses.dataclass(frozen=True)
+class Replace:
+    """Let a flat file be the base of a volume without snapshots.
+
+    On disk: the format in ``.record``, and in the definition of a guest that
+    is shut off; then the file gets the base's name. Done: the file has no
+    name of its own any more, and what has the base's name is not what had it
+    before. Cut off: do it again; but if the file was dropped or changed
+    since, or the base written to, then the base stays, with its format.
+
+    :param source: name of the file
+    :param format: of the file, and of the base from then on
+    :param old_format: of the base up to then
+    """
+
+    name: str
+    source: str
+    format: str
+    old_format: str
+
+    def __str__(self) -> str:
+        return f'put {self.source} ({self.format}) in the place of {self.name}'
+
+
+@dataclasses.dataclass(frozen=True)
 class Resize:
     """Grow the active image to a size in bytes; done when it has it."""
 
@@ -191,6 +215,7 @@ Step = (
     | Record
     | Remove
     | Empty
+    | Replace
     | Resize
 )
 
@@ -201,7 +226,7 @@ _KINDS: dict[str, type[Step]] = {
 
 _NAMES = frozenset(
     {'name', 'backing', 'overlay', 'below', 'top', 'base', 'above'}
-    | {'pulled', 'active'}
+    | {'pulled', 'active', 'source'}
 )
 
 

@@ -18,17 +18,20 @@ from oslo_concurrency import processutils
 from tests import base
 from tests.unit import fakes
 from volume_driver import exception
+from volume_driver import files
 from volume_driver import info
 from volume_driver.executors import base as executors
 from volume_driver.executors import offline
 from volume_driver.images import header
 from volume_driver.images import qemu_img
+from volume_driver.images import record
 from volume_driver.planning import plan
 
 COMMIT = plan.Commit('volume-u.b', 'volume-u.a', None)
 PULL = plan.Pull('volume-u.b', 'volume-u.a', 'qcow2', 'volume-u', 'qcow2')
 EMPTY = plan.Empty('volume-u.b', 'volume-u.a', 'qcow2', fakes.SIZE)
 CREATE = plan.CreateOverlay('volume-u.c', 'volume-u.b', 'qcow2', 2 << 20)
+REPLACE = plan.Replace('volume-u', 'volume-u.export-x', 'raw', 'qcow2')
 SWITCH = plan.Switch('volume-u.c', 'volume-u.b', 'qcow2')
 
 
@@ -101,6 +104,7 @@ class DoTest(OfflineTestCase):
         self.assertEqual(before, self.names())
 
     def test_switch_reaches_guests_that_are_off(self) -> None:
+        self.do(CREATE)
         self.do(SWITCH)
         self.assertEqual(
             [('start_from', 'volume-u.c', 'qcow2')], self.defined.calls
@@ -232,6 +236,104 @@ class IsDoneTest(OfflineTestCase):
         self, step: plan.Step
     ) -> None:
         self.assertFalse(self.is_done(step, marked=True))
+
+
+class ReplaceTest(OfflineTestCase):
+    """``volume-u^``, and a raw file that is to be in its place."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for path in self.directory.iterdir():
+            path.unlink()
+        fakes.make_volume(self.directory)
+        self.base = self.directory / 'volume-u'
+        self.source = self.directory / 'volume-u.export-x'
+        self.source.write_bytes(b'data')
+        for path in (self.base, self.source):
+            self.progress.note(path.name, files.trace(str(path)))
+
+    def is_done_now(self) -> bool:
+        return self.executor.is_done(REPLACE, self.progress)
+
+    def recorded(self) -> str | None:
+        return record.base_format(str(self.directory), 'volume-u')
+
+    def check_kept(self, inode: int) -> None:
+        """Check that the base stayed, and its format is known."""
+        self.assertEqual(inode, self.base.stat().st_ino)
+        self.assertEqual('qcow2', self.recorded())
+        self.assertEqual(
+            ('start_from', 'volume-u', 'qcow2'), self.defined.calls[-1]
+        )
+        self.assertIn('is kept', self.log.output)
+
+    def test_file_becomes_the_base(self) -> None:
+        self.assertFalse(self.is_done_now())
+        self.do(REPLACE)
+        self.assertTrue(self.is_done_now())
+        self.assertEqual(b'data', self.base.read_bytes())
+        self.assertEqual('raw', self.recorded())
+        self.assertEqual(
+            [('start_from', 'volume-u', 'raw')], self.defined.calls
+        )
+
+    def test_format_of_the_file_is_not_that_of_the_base(self) -> None:
+        """Neither is read as the other before it has the name."""
+        step = plan.Replace('volume-u.export-x', 'volume-u', 'qcow2', 'raw')
+        self.do(step)
+        self.assertEqual(
+            [('start_from', 'volume-u.export-x', 'qcow2')],
+            self.defined.calls,
+        )
+
+    def test_what_a_guest_wrote_since_does_not_matter(self) -> None:
+        self.do(REPLACE)
+        self.base.write_bytes(b'more')
+        self.assertTrue(self.is_done_now())
+
+    def test_again_after_the_record(self) -> None:
+        record.write(str(self.directory), 'volume-u', 'raw')
+        self.assertFalse(self.is_done_now())
+        self.do(REPLACE)
+        self.assertEqual(b'data', self.base.read_bytes())
+
+    def test_file_that_was_dropped(self) -> None:
+        """It is gone, but not because it was renamed."""
+        inode = self.base.stat().st_ino
+        record.write(str(self.directory), 'volume-u', 'raw')
+        self.source.unlink()
+        self.assertFalse(self.is_done_now())
+        self.do(REPLACE)
+        self.check_kept(inode)
+
+    def test_file_that_is_another_by_now(self) -> None:
+        inode = self.base.stat().st_ino
+        record.write(str(self.directory), 'volume-u', 'raw')
+        self.source.write_bytes(b'other')
+        self.do(REPLACE)
+        self.check_kept(inode)
+        self.assertEqual(b'other', self.source.read_bytes())
+
+    def test_base_that_was_written_to(self) -> None:
+        inode = self.base.stat().st_ino
+        record.write(str(self.directory), 'volume-u', 'raw')
+        with self.base.open('ab') as stream:
+            stream.write(b'a guest did this')
+        self.do(REPLACE)
+        self.check_kept(inode)
+
+    def test_undo(self) -> None:
+        record.write(str(self.directory), 'volume-u', 'raw')
+        self.executor.undo(REPLACE)
+        self.assertEqual('qcow2', self.recorded())
+        self.assertEqual(
+            [('start_from', 'volume-u', 'qcow2')], self.defined.calls
+        )
+
+    def test_undo_after_the_rename(self) -> None:
+        self.do(REPLACE)
+        self.assertRaises(executors.CannotUndo, self.executor.undo, REPLACE)
+        self.assertEqual('raw', self.recorded())
 
 
 @ddt.ddt

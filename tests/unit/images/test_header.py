@@ -46,7 +46,7 @@ _EXPECTED = {
     'extended-l2': _PLAIN,
     'lazy-refcounts': _PLAIN,
     'zstd': _PLAIN,
-    'luks': dataclasses.replace(_PLAIN, encrypted=True),
+    'luks': dataclasses.replace(_PLAIN, encrypted=True, luks_at=0x40000),
     'clusters-512': dataclasses.replace(_PLAIN, cluster_size=512),
     'clusters-2m-overlay': dataclasses.replace(_OVERLAY, cluster_size=2 << 20),
 }

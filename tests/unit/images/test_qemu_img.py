@@ -102,6 +102,13 @@ class CommandTest(base.TestCase):
         self.assertEqual('qcow2', command[command.index('-f') + 1])
         self.assertEqual('raw', command[command.index('-O') + 1])
 
+    def test_convert_onto_makes_no_image(self) -> None:
+        qemu_img.convert_onto(self.execute, '/a', '/b', ('raw', 'qcow2'))
+        self.assert_command(
+            *('convert', '-q', '-n', '-f', 'raw', '-O', 'qcow2'),
+            *('-t', 'writeback', '/a', '/b'),
+        )
+
     def test_map_takes_no_lock_and_is_returned(self) -> None:
         found = qemu_img.map_extents(self.execute, '/volumes/v.a')
         self.assertEqual('output', found)

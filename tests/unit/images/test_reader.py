@@ -233,3 +233,55 @@ class ReferrersTest(ReaderTestCase):
         self.assertRaises(
             exception.ImageNotTrusted, self.referrers, 'volume-u'
         )
+
+
+class ReadFlatTest(ReaderTestCase):
+    def read_flat(self, image_format: str) -> chain.Image:
+        path = str(self.directory / 'volume-u.export-image')
+        return reader.read_flat(path, image_format)
+
+    def test_raw_is_never_parsed(self) -> None:
+        self.put('volume-u.export-image', data.header('v3-overlay'))
+        found = self.read_flat('raw')
+        self.assertEqual('volume-u.export-image', found.name)
+        self.assertEqual('raw', found.format)
+
+    def test_qcow2(self) -> None:
+        self.put('volume-u.export-image', data.header('v3'))
+        found = self.read_flat('qcow2')
+        self.assertEqual(('qcow2', 1 << 20), (found.format, found.size))
+
+    def test_backing_image_is_refused(self) -> None:
+        for backing in ('volume-u', 'volume-u.export-image', '/etc/passwd'):
+            self.put('volume-u.export-image', overlay(backing))
+            self.assertRaises(
+                exception.ImageNotTrusted, self.read_flat, 'qcow2'
+            )
+
+    def test_data_file_is_refused(self) -> None:
+        self.put('volume-u.export-image', data.header('data-file'))
+        self.assertRaises(exception.ImageNotTrusted, self.read_flat, 'qcow2')
+
+    def test_link_is_refused(self) -> None:
+        self.put('volume-u', data.header('v3'))
+        (self.directory / 'volume-u.export-image').symlink_to('volume-u')
+        for image_format in ('raw', 'qcow2'):
+            self.assertRaises(
+                exception.ImageNotTrusted, self.read_flat, image_format
+            )
+
+    def test_missing(self) -> None:
+        self.assertRaises(exception.ImageInvalid, self.read_flat, 'raw')
+
+
+class ExportsTest(ReaderTestCase):
+    def test_finished_or_not(self) -> None:
+        for name in (
+            *('volume-u', 'volume-u.a', 'volume-u2.export-a'),
+            *('volume-u.export-b', 'volume-u.export-a.part'),
+        ):
+            self.put(name)
+        self.assertEqual(
+            ['volume-u.export-a.part', 'volume-u.export-b'],
+            reader.exports_of(str(self.directory), 'volume-u'),
+        )

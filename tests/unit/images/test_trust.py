@@ -11,6 +11,7 @@
 # under the License.
 
 import dataclasses
+import os
 
 import ddt
 
@@ -103,6 +104,56 @@ class CheckTest(base.TestCase):
     @ddt.data('v2-overlay', 'v3-overlay', 'clusters-2m-overlay', 'v3')
     def test_real_headers_of_a_volume_are_trusted(self, name: str) -> None:
         trust.check('volume-u', name, header.parse(data.header(name), name))
+
+
+@ddt.ddt
+class InspectTest(base.TestCase):
+    def inspect(self, *parts: tuple[int, bytes]) -> str:
+        """Look at a file of 1 MiB with some bytes at some places."""
+        path = self.temp_dir() / 'file'
+        with path.open('wb') as stream:
+            for offset, content in parts:
+                stream.seek(offset)
+                stream.write(content)
+        os.truncate(path, 1 << 20)
+        return trust.inspect(str(path))
+
+    def refused(self, *parts: tuple[int, bytes]) -> str:
+        error = self.assertRaises(
+            exception.ImageNotTrusted, self.inspect, *parts
+        )
+        return str(error.reason)
+
+    def test_raw(self) -> None:
+        self.assertEqual('raw', self.inspect((0, b'data')))
+
+    def test_boot_sector_of_any_kind_is_raw(self) -> None:
+        """Some filesystems have one that is no table of partitions."""
+        sector = b'\xeb\x52\x90NTFS    ' + b'\x55' * 499 + b'\x55\xaa'
+        self.assertEqual('raw', self.inspect((0, sector)))
+
+    def test_iso_is_raw(self) -> None:
+        self.assertEqual('raw', self.inspect((32768, b'\x01CD001\x01')))
+
+    def test_qcow2(self) -> None:
+        self.assertEqual('qcow2', self.inspect((0, data.header('v3'))))
+
+    @ddt.data('v3-overlay', 'v3-overlay-by-path', 'data-file')
+    def test_qcow2_that_leads_outside_is_refused(self, name: str) -> None:
+        self.assertIn('not safe', self.refused((0, data.header(name))))
+
+    def test_vmdk_is_refused(self) -> None:
+        text = b'# Disk DescriptorFile\nversion=1\nRW 1 FLAT "/etc/x" 0\n'
+        self.assertIn('VMDK', self.refused((0, text)))
+
+    def test_other_format_is_refused(self) -> None:
+        self.assertIn('qed', self.refused((0, b'QED\0')))
+
+    def test_two_formats_at_once_are_refused(self) -> None:
+        self.assertIn(
+            'not safe',
+            self.refused((0, data.header('v3')), (32768, b'\x01CD001\x01')),
+        )
 
 
 class PlainTest(base.TestCase):

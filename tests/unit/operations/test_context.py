@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import dataclasses
 import fcntl
 import os
 import struct
@@ -42,6 +43,26 @@ class ContextTestCase(base.TestCase):
 
     def start_guest(self) -> None:
         self.hypervisor.found = hypervisors.Found(self.disk)
+
+
+class KeyTest(ContextTestCase):
+    def key(self, passphrase: contexts.Passphrases | None) -> str:
+        context = dataclasses.replace(self.context, passphrase=passphrase)
+        return context.key(self.target).passphrase
+
+    def test_provider_is_asked_for_the_volume(self) -> None:
+        self.assertEqual('u', self.key(lambda target: target.volume_id))
+
+    def test_volume_without_a_key(self) -> None:
+        for provider in (None, lambda target: None, lambda target: ''):
+            error = self.assertRaises(
+                exception.PassphraseMissing, self.key, provider
+            )
+            self.assertIn(self.target.name, str(error))
+
+    def test_plain_image_needs_none(self) -> None:
+        image = self.read().chain.active
+        self.assertIsNone(self.context.key_of(self.target, image))
 
 
 class ExecutorTest(ContextTestCase):

@@ -14,8 +14,10 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 from tests import base
+from tests.fixtures import greened
 from volume_driver.operations import locking
 
 _HOLDER = """
@@ -25,6 +27,80 @@ with locking.FileLocks(sys.argv[1])('volume-u'):
     print('held', flush=True)
     sys.stdin.read()
 """
+
+
+def _take_turns(directory: str) -> dict[str, object]:
+    """What greenlets do; each is in its turn while the others have theirs."""
+    import eventlet
+
+    locks = locking.FileLocks(directory)
+    inside: list[int] = []
+    most = []
+
+    def take(number: int) -> None:
+        for _ in range(5):
+            with locks('volume-u'):
+                inside.append(number)
+                most.append(len(inside))
+                time.sleep(0.01)
+                inside.pop()
+
+    with greened.Ticks() as ticks:
+        for greenlet in [eventlet.spawn(take, number) for number in range(4)]:
+            greenlet.wait()
+    return {
+        'turns': len(most),
+        'at once': max(most),
+        'blocked': ticks.largest_gap > 1,
+    }
+
+
+def _be_refused(directory: str) -> str:
+    import eventlet
+
+    locks = locking.FileLocks(directory)
+
+    def take() -> str:
+        try:
+            with locks('volume-u', blocking=False):
+                return 'taken'
+        except locking.Locked as error:
+            return f'locked: {error}'
+
+    with locks('volume-u'):
+        return str(eventlet.spawn(take).wait())
+
+
+def _wait_for_a_process(directory: str) -> list[str]:
+    """Were the hub to wait for the lock, nobody would let the holder end."""
+    import eventlet
+
+    holder = _start_holder(directory)
+    order: list[str] = []
+
+    def take() -> None:
+        with locking.FileLocks(directory)('volume-u'):
+            order.append('taken')
+
+    greenlet = eventlet.spawn(take)
+    # It cannot be taken, however long this is; 0.1 s finds most errors.
+    time.sleep(0.1)
+    order.append('given back')
+    holder.communicate()
+    greenlet.wait()
+    return order
+
+
+def _start_holder(directory: str) -> subprocess.Popen[bytes]:
+    """Start a process that holds the lock until its input ends."""
+    holder = subprocess.Popen(
+        [sys.executable, '-c', _HOLDER, directory],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b'held\n'
+    return holder
 
 
 class FileLocksTest(base.TestCase):
@@ -98,14 +174,8 @@ class OtherProcessTest(base.TestCase):
         self.directory = str(self.temp_dir())
         self.locks = locking.FileLocks(self.directory)
         self.taken = threading.Event()
-        self.holder = subprocess.Popen(
-            [sys.executable, '-c', _HOLDER, self.directory],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        self.holder = _start_holder(self.directory)
         self.addCleanup(self.holder.communicate)
-        assert self.holder.stdout is not None
-        self.assertEqual(b'held\n', self.holder.stdout.readline())
 
     def take(self) -> None:
         with self.locks('volume-u'):
@@ -134,3 +204,28 @@ class OtherProcessTest(base.TestCase):
     def test_other_volumes_are_free(self) -> None:
         with self.locks('volume-v'):
             pass
+
+
+class GreenletsTest(base.TestCase):
+    """In a process that eventlet has patched."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.directory = str(self.temp_dir())
+
+    def test_greenlets_take_turns(self) -> None:
+        self.assertEqual(
+            {'turns': 20, 'at once': 1, 'blocked': False},
+            greened.call(_take_turns, self.directory),
+        )
+
+    def test_lock_of_another_greenlet_is_not_waited_for(self) -> None:
+        self.assertEqual(
+            'locked: volume-u', greened.call(_be_refused, self.directory)
+        )
+
+    def test_greenlets_go_on_while_another_process_has_it(self) -> None:
+        self.assertEqual(
+            ['given back', 'taken'],
+            greened.call(_wait_for_a_process, self.directory),
+        )

@@ -79,57 +79,6 @@ class CreateTest(VolumesTestCase):
         self.assertEqual({'volume-u', 'volume-u.record'}, self.names())
 
 
-class CopyTest(VolumesTestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.images = fakes.make_volume(self.directory, 'a')
-        self.new = fakes.target(self.directory, 'volume-n')
-
-    def copy(self, snapshot: str | None = None, size: int = 0) -> None:
-        volumes.copy(self.context, self.new, self.target, snapshot, size)
-
-    def test_volume(self) -> None:
-        self.copy()
-        found = self.header('volume-n')
-        self.assertEqual(fakes.SIZE, found.size)
-        self.assertIsNone(found.backing)
-        self.assertIn('volume-n.record', self.names())
-
-    def test_snapshot_to_a_larger_volume(self) -> None:
-        self.copy('a', 5 << 20)
-        self.assertEqual(5 << 20, self.header('volume-n').size)
-
-    def test_too_small(self) -> None:
-        error = self.assertRaises(
-            exception.InvalidSize, self.copy, 'a', 1 << 10
-        )
-        self.assertEqual(fakes.SIZE, error.minimum)
-        self.assertNotIn('volume-n', self.names())
-
-    def test_unknown_snapshot(self) -> None:
-        self.assertRaises(exception.SnapshotNotFound, self.copy, 'z')
-
-    def test_under_a_guest_a_snapshot_lasts_as_long_as_the_copy(self) -> None:
-        disk = fakes.Disk(*self.images)
-        self.hypervisor.found = hypervisors.Found(disk)
-        before = self.names()
-        self.copy()
-        self.assertEqual(('switch_to', 'volume-u.tmp-snap-n'), disk.calls[0])
-        self.assertEqual(
-            before | {'volume-n', 'volume-n.record'}, self.names() - {''}
-        )
-        found = info.read(str(self.directory), 'volume-u')
-        assert found is not None
-        self.assertEqual({'a'}, set(found.snapshots))
-
-    def test_failed_copy_leaves_no_snapshot(self) -> None:
-        disk = fakes.Disk(*self.images)
-        self.hypervisor.found = hypervisors.Found(disk)
-        before = self.names()
-        self.assertRaises(exception.InvalidSize, self.copy, None, 1 << 10)
-        self.assertEqual(before, self.names())
-
-
 class ExtendTest(VolumesTestCase):
     def setUp(self) -> None:
         super().setUp()
@@ -180,6 +129,19 @@ class DeleteTest(VolumesTestCase):
         self.delete()
         self.assertEqual(set(), self.names())
         self.assertIn('gone already', self.log.output)
+
+    def test_exports_go_too(self) -> None:
+        fakes.make_volume(self.directory)
+        for name in ('volume-u.export-volume', 'volume-u.export-a.part'):
+            (self.directory / name).touch()
+        (self.directory / 'volume-u2.export-a').touch()
+        self.delete()
+        self.assertEqual({'volume-u2.export-a'}, self.names())
+
+    def test_exports_of_a_volume_that_is_gone_go(self) -> None:
+        (self.directory / 'volume-u.export-volume').touch()
+        self.delete()
+        self.assertEqual(set(), self.names())
 
     def test_volume_that_a_guest_has_stays(self) -> None:
         images = fakes.make_volume(self.directory)

@@ -21,7 +21,10 @@ VOLUME = 'volume-u'
 
 
 def make(
-    snapshots: str, base_format: str = 'qcow2', allocated: tuple[int, ...] = ()
+    snapshots: str,
+    base_format: str = 'qcow2',
+    allocated: tuple[int, ...] = (),
+    encrypted: bool = False,
 ) -> tuple[chain.Chain, info.Info]:
     """Return a chain and its ``.info``.
 
@@ -29,7 +32,15 @@ def make(
     :param allocated: bytes of each image, the base first
     """
     sizes = dict(enumerate(allocated))
-    images = [chain.Image(VOLUME, base_format, 1000, sizes.get(0, 100))]
+    images = [
+        chain.Image(
+            VOLUME,
+            base_format,
+            1000,
+            sizes.get(0, 100),
+            encrypted=encrypted,
+        )
+    ]
     content = info.Info(VOLUME)
     for number, letter in enumerate(snapshots, 1):
         below = images[-1]
@@ -42,6 +53,7 @@ def make(
                 sizes.get(number, 100),
                 below.name,
                 below.format,
+                encrypted,
             )
         )
         content = content.with_snapshot(letter, name)

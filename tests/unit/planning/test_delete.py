@@ -46,6 +46,31 @@ def _record(content: plan.Plan) -> dict[str, str]:
 
 
 @ddt.ddt
+class EncryptedTest(base.TestCase):
+    def plan(self, direction: str, live: bool) -> plan.Plan:
+        found, content = chains.make(
+            'abc', allocated=(10, 20, 1000, 1000), encrypted=True
+        )
+        return delete.plan_delete(
+            chains.VOLUME, 'c', found, content, live, direction
+        )
+
+    @ddt.data(False, True)
+    def test_it_is_committed_whatever_that_costs(self, live: bool) -> None:
+        found = self.plan('auto', live)
+        self.assertEqual('commit', found.way)
+        self.assertEqual(1000, found.cost)
+        self.assertIn('encrypted', found.reason)
+
+    @ddt.data(False, True)
+    def test_pull_is_refused(self, live: bool) -> None:
+        error = self.assertRaises(
+            exception.DirectionImpossible, self.plan, 'pull', live
+        )
+        self.assertIn('encrypted', str(error))
+
+
+@ddt.ddt
 class CommitTest(base.TestCase):
     """``base <- a <- b <- c^``: the overlay goes into the image below."""
 

@@ -33,6 +33,7 @@ STEPS: tuple[plan.Step, ...] = (
     plan.Record({'active': 'v.a', 'a': 'v.a'}),
     plan.Remove('v.b'),
     plan.Empty('v.b', 'v.a', 'qcow2', 1000),
+    plan.Replace('v', 'v.export-image', 'raw', 'qcow2'),
     plan.Resize('v', 'raw', 2000),
 )
 

@@ -30,6 +30,7 @@ import typing
 import tenacity
 
 from volume_driver import exception
+from volume_driver import native
 from volume_driver.hypervisors import base
 from volume_driver.hypervisors.libvirt import connection
 
@@ -60,8 +61,9 @@ def flush_suspended(domain: typing.Any, guest: str) -> None:
 
     libvirt = connection.module()
     with _failing(libvirt, guest):
-        answer = libvirt_qemu.qemuMonitorCommand(
-            domain, json.dumps({'execute': 'stop'}), 0
+        answer = native.call(
+            libvirt_qemu.qemuMonitorCommand,
+            *(domain, json.dumps({'execute': 'stop'}), 0),
         )
     if 'error' in json.loads(answer):
         raise exception.BarrierFailed(guest=guest, reason=answer)
@@ -85,7 +87,7 @@ def suspended(
     progress.hold()
     try:
         with _failing(connection.module(), guest):
-            domain.suspend()
+            native.call(domain.suspend)
         yield
     finally:
         resume(domain, guest)
@@ -110,8 +112,8 @@ def resume(domain: typing.Any, guest: str) -> None:
     with _failing(libvirt, guest):
         try:
             domain = connection.again(domain)
-            if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
-                domain.resume()
+            if _state(domain) == libvirt.VIR_DOMAIN_PAUSED:
+                native.call(domain.resume)
         except connection.Unavailable as error:
             raise exception.BarrierFailed(
                 guest=guest, reason=str(error)
@@ -125,7 +127,11 @@ def resume(domain: typing.Any, guest: str) -> None:
 def _is_running(domain: typing.Any, guest: str) -> bool:
     libvirt = connection.module()
     with _failing(libvirt, guest):
-        return bool(domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING)
+        return bool(_state(domain) == libvirt.VIR_DOMAIN_RUNNING)
+
+
+def _state(domain: typing.Any) -> int:
+    return int(native.call(domain.state)[0])
 
 
 @contextlib.contextmanager

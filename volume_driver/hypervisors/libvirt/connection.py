@@ -18,13 +18,13 @@ never asks a hypervisor does not need it.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
 import types
 import typing
 
-from oslo_log import log
-
-LOG = log.getLogger(__name__)
+from volume_driver import native
 
 # A dead peer is noticed after about this many seconds times the count.
 _KEEPALIVE = (5, 3)
@@ -35,12 +35,13 @@ class Unavailable(Exception):
 
 
 _lock = threading.Lock()
+_opening: dict[str, threading.Lock] = {}
 _open: dict[str, typing.Any] = {}
 # Of connections that died, too: their domains may still be asked for. They
 # are kept, so that no other one gets the same id.
 _uris: dict[int, str] = {}
 _kept: list[typing.Any] = []
-_events: threading.Thread | None = None
+_started = False
 
 
 def module() -> types.ModuleType:
@@ -66,12 +67,13 @@ def get(uri: str) -> typing.Any:
     libvirt = module()
     with _lock:
         _start_events(libvirt)
+    # Nobody waits for a host but who asks for it.
+    with _opening.setdefault(uri, threading.Lock()):
         found = _open.get(uri)
         try:
-            if found is not None and found.isAlive():
+            if found is not None and native.call(found.isAlive):
                 return found
-            found = libvirt.open(uri)
-            found.setKeepAlive(*_KEEPALIVE)
+            found = native.call(_connect, libvirt, uri)
         except libvirt.libvirtError as error:
             _open.pop(uri, None)
             raise Unavailable(str(error)) from error
@@ -88,27 +90,33 @@ def again(domain: typing.Any) -> typing.Any:
     :raises libvirtError: when the domain is not there any more
     """
     owner = domain.connect()
-    if owner.isAlive():
+    if native.call(owner.isAlive):
         return domain
-    return get(_uris[id(owner)]).lookupByUUID(domain.UUID())
+    found = get(_uris[id(owner)])
+    return native.call(found.lookupByUUID, domain.UUID())
+
+
+def _connect(libvirt: types.ModuleType, uri: str) -> typing.Any:
+    made = libvirt.open(uri)
+    made.setKeepAlive(*_KEEPALIVE)
+    return made
 
 
 def _start_events(libvirt: types.ModuleType) -> None:
-    global _events
-    if _events is not None:
+    global _started
+    if _started:
         return
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     libvirt.virEventRegisterDefaultImpl()
-    _events = threading.Thread(
-        target=_take_events, args=(libvirt,), name='libvirt-events'
+    native.start_thread(
+        functools.partial(_take_events, libvirt), 'libvirt-events'
     )
-    _events.daemon = True
-    _events.start()
+    _started = True
 
 
 def _take_events(libvirt: types.ModuleType) -> None:
     while True:
-        try:
+        # It tries again, without a word: the lock of a log handler is not to
+        # be taken in a native thread.
+        with contextlib.suppress(libvirt.libvirtError):
             libvirt.virEventRunDefaultImpl()
-        except libvirt.libvirtError as error:
-            LOG.warning('libvirt event loop: %s', error)

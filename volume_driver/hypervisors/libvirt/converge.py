@@ -34,6 +34,7 @@ import typing
 from oslo_log import log
 
 from volume_driver import exception
+from volume_driver import native
 from volume_driver.hypervisors import base
 from volume_driver.hypervisors.libvirt import connection
 from volume_driver.hypervisors.libvirt import jobs
@@ -92,13 +93,14 @@ def _limit(domain: typing.Any, device: str, progress: base.Progress) -> None:
     """
     libvirt = connection.module()
     try:
-        before = domain.blockIoTune(device)
+        before = native.call(domain.blockIoTune, device)
         if before.get(_KEY) or before.get('total_bytes_sec'):
             return
         # libvirt takes the limits of a group together: none is left out.
         read = before.get(_READ, 0)
         progress.note(_NOTE, json.dumps({'device': device, _READ: read}))
-        domain.setBlockIoTune(device, {_KEY: _LIMIT, _READ: read})
+        limits = {_KEY: _LIMIT, _READ: read}
+        native.call(domain.setBlockIoTune, device, limits)
     except libvirt.libvirtError as error:
         progress.note(_NOTE, None)
         LOG.warning('%s: no limit is possible: %s', domain.name(), error)
@@ -115,9 +117,8 @@ def restore(domain: typing.Any, progress: base.Progress) -> None:
     libvirt = connection.module()
     try:
         before = json.loads(noted)
-        domain.setBlockIoTune(
-            before['device'], {_KEY: 0, _READ: before[_READ]}
-        )
+        limits = {_KEY: 0, _READ: before[_READ]}
+        native.call(domain.setBlockIoTune, before['device'], limits)
     except libvirt.libvirtError as error:
         raise exception.LiveOperationFailed(
             operation='lifting the limit of its disk',

@@ -20,6 +20,7 @@ import os
 import typing
 
 from volume_driver import exception
+from volume_driver import native
 from volume_driver.hypervisors import base
 from volume_driver.hypervisors.libvirt import connection
 from volume_driver.hypervisors.libvirt import domain_xml
@@ -48,33 +49,38 @@ class LibvirtDefinedDisk(base.DefinedDisk):
             _, disk = self._read()
         return disk.sources[0].name if disk else None
 
-    def start_from(self, active: str, image_format: str) -> None:
+    def start_from(
+        self, active: str, image_format: str, below: tuple[str, ...] = ()
+    ) -> None:
         """Let the domain start from an image; see :class:`.base.DefinedDisk`.
 
         A live snapshot makes libvirt write the images below into the
         definition, too. They are dropped: a merge may remove one of them
-        later, and without them libvirt reads them from the headers.
+        later, and without them libvirt reads them from the headers. Only
+        encrypted ones have to be named: libvirt 9.0 fails to start a guest
+        whose encrypted images it finds in the headers.
         """
         with self._failing(f'letting it start from {active}'):
             xml, disk = self._read()
             if disk is None:
                 return
-            now = disk.sources[0]
-            alone = len(disk.sources) == 1
-            if alone and (now.name, disk.format) == (active, image_format):
+            if disk.encryption is None:
+                below = ()
+            wanted = (*reversed(below), active)
+            if (disk.names, disk.format) == (wanted, image_format):
                 return
-            path = os.path.join(os.path.dirname(now.path), active)
+            path = os.path.join(os.path.dirname(disk.sources[0].path), active)
             changed = domain_xml.with_source(
-                xml, self._device, path, image_format
+                xml, self._device, path, image_format, below
             )
-            self._domain.connect().defineXML(changed)
+            native.call(self._domain.connect().defineXML, changed)
 
     def _read(self) -> tuple[str, domain_xml.Disk | None]:
         flags = (
             self._libvirt.VIR_DOMAIN_XML_INACTIVE
             | self._libvirt.VIR_DOMAIN_XML_SECURE
         )
-        xml = self._domain.XMLDesc(flags)
+        xml = native.call(self._domain.XMLDesc, flags)
         for disk in domain_xml.disks(xml):
             # A disk that was plugged into the running domain alone may have
             # the name of another one in the definition.

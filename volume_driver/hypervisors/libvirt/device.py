@@ -24,6 +24,7 @@ import contextlib
 import typing
 
 from volume_driver import exception
+from volume_driver import native
 from volume_driver import opts
 from volume_driver.hypervisors.libvirt import connection
 from volume_driver.hypervisors.libvirt import domain_xml
@@ -56,8 +57,8 @@ class Device:
         :raises GuestGone: when the domain does not run any more
         """
         try:
-            xml = self.domain.XMLDesc(0)
-            running = self.domain.isActive()
+            xml = native.call(self.domain.XMLDesc, 0)
+            running = native.call(self.domain.isActive)
         except self.libvirt.libvirtError as error:
             raise self._gone(str(error)) from error
         if not running:
@@ -75,7 +76,7 @@ class Device:
 
     def size(self) -> int:
         with self.failing('asking for the size'):
-            return int(self.domain.blockInfo(self.device)[0])
+            return int(native.call(self.domain.blockInfo, self.device)[0])
 
     def job(self) -> str | None:
         info = self.job_info()
@@ -83,9 +84,13 @@ class Device:
             return None
         return f'type {info["type"]}, {info["cur"]} of {info["end"]} bytes'
 
+    def job_progress(self) -> tuple[int, int]:
+        info = self.job_info()
+        return info.get('cur', 0), info.get('end', 0)
+
     def job_info(self) -> dict[str, int]:
         with self.failing('asking for block jobs'):
-            return self.domain.blockJobInfo(self.device) or {}
+            return native.call(self.domain.blockJobInfo, self.device) or {}
 
     @contextlib.contextmanager
     def failing(self, operation: str) -> collections.abc.Iterator[None]:

@@ -20,6 +20,7 @@ import typing
 from oslo_log import log
 
 from volume_driver import exception
+from volume_driver import native
 from volume_driver import opts
 from volume_driver.hypervisors import base
 from volume_driver.hypervisors.libvirt import barrier
@@ -65,10 +66,10 @@ class LibvirtDisk(devices.Device, base.GuestDisk):
         )
         quiesce = self.libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
         with self.failing('reading its disks'):
-            targets = domain_xml.targets(self.domain.XMLDesc(0))
+            targets = domain_xml.targets(native.call(self.domain.XMLDesc, 0))
         others = tuple(name for name in targets if name != self.device)
         path = os.path.join(os.path.dirname(disk.sources[0].path), overlay)
-        xml = domain_xml.snapshot(self.device, others, path)
+        xml = domain_xml.snapshot(self.device, others, path, disk.encryption)
         before, after = disk.names, (*disk.names, overlay)
         if self.settings.quiesce != 'never':
             problem = self._snapshot(xml, flags | quiesce)
@@ -88,7 +89,7 @@ class LibvirtDisk(devices.Device, base.GuestDisk):
     def _snapshot(self, xml: str, flags: int) -> str | None:
         """Take a snapshot; return what libvirt says went wrong, or None."""
         try:
-            self.domain.snapshotCreateXML(xml, flags)
+            native.call(self.domain.snapshotCreateXML, xml, flags)
         except self.libvirt.libvirtError as error:
             return str(error)
         return None
@@ -117,7 +118,8 @@ class LibvirtDisk(devices.Device, base.GuestDisk):
 
     def resize(self, size: int) -> None:
         with self.failing(f'growth to {size} bytes'):
-            self.domain.blockResize(
+            native.call(
+                self.domain.blockResize,
                 self.device,
                 size,
                 self.libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES,
@@ -125,6 +127,12 @@ class LibvirtDisk(devices.Device, base.GuestDisk):
 
     def start_from(self, active: str, image_format: str) -> None:
         with self.failing('asking whether it is defined'):
-            persistent = self.domain.isPersistent()
-        if persistent:
-            self.as_defined().start_from(active, image_format)
+            persistent = native.call(self.domain.isPersistent)
+        if not persistent:
+            return
+        disk = self.read()
+        below: tuple[str, ...] = ()
+        if disk.encryption is not None and active in disk.names:
+            at = disk.names.index(active)
+            below = tuple(reversed(disk.names[:at]))
+        self.as_defined().start_from(active, image_format, below)

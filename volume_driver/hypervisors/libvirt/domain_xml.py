@@ -60,6 +60,8 @@ class Disk:
     :param target: device name, such as ``vda``
     :param format: of the active image
     :param sources: the chain, the active image first
+    :param encryption: the element that says how the active image is
+        encrypted and names libvirt's secret; None for a plain one
     """
 
     target: str
@@ -67,6 +69,7 @@ class Disk:
     format: str
     sources: tuple[Source, ...]
     mirror: Mirror | None = None
+    encryption: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -117,7 +120,21 @@ def _disk(element: etree._Element) -> Disk | None:
         format=driver.get('type', '') if driver is not None else '',
         sources=_sources(element, source),
         mirror=_mirror(element.find('mirror')),
+        encryption=_encryption(element),
     )
+
+
+def _encryption(element: etree._Element) -> str | None:
+    """Return how a disk's active image is encrypted.
+
+    libvirt shows it where whoever defined the disk had put it.
+    """
+    for place in ('source/encryption', 'encryption'):
+        found = element.find(place)
+        if found is not None:
+            found.tail = None
+            return etree.tostring(found, encoding='unicode')
+    return None
 
 
 def _sources(
@@ -142,11 +159,17 @@ def _mirror(element: etree._Element | None) -> Mirror | None:
     return Mirror(path, element.get('job', ''), element.get('ready', ''))
 
 
-def snapshot(target: str, others: tuple[str, ...], overlay: str) -> str:
+def snapshot(
+    target: str,
+    others: tuple[str, ...],
+    overlay: str,
+    encryption: str | None = None,
+) -> str:
     """Return the XML of a snapshot of one disk onto an overlay.
 
     :param others: all other disks, which take no part
     :param overlay: path of the overlay, which is there already
+    :param encryption: the element that says how it is encrypted, if it is
     """
     root = etree.Element('domainsnapshot')
     parts = etree.SubElement(root, 'disks')
@@ -154,14 +177,26 @@ def snapshot(target: str, others: tuple[str, ...], overlay: str) -> str:
         parts, 'disk', name=target, snapshot='external', type='file'
     )
     etree.SubElement(disk, 'driver', type='qcow2')
-    etree.SubElement(disk, 'source', file=overlay)
+    source = etree.SubElement(disk, 'source', file=overlay)
+    if encryption is not None:
+        source.append(parse(encryption))
     for other in others:
         etree.SubElement(parts, 'disk', name=other, snapshot='no')
     return etree.tostring(root, encoding='unicode')
 
 
-def with_source(xml: str, target: str, path: str, image_format: str) -> str:
-    """Return a definition in which a disk starts from another image."""
+def with_source(
+    xml: str,
+    target: str,
+    path: str,
+    image_format: str,
+    below: tuple[str, ...] = (),
+) -> str:
+    """Return a definition in which a disk starts from another image.
+
+    :param below: names of the images below that one, its own first, if they
+        are encrypted as it is; libvirt cannot know that by itself
+    """
     root = parse(xml)
     for element in root.iterfind('./devices/disk'):
         device = element.find('target')
@@ -176,4 +211,21 @@ def with_source(xml: str, target: str, path: str, image_format: str) -> str:
         store = element.find('backingStore')
         if store is not None:
             element.remove(store)
+        encryption = _encryption(element)
+        if source is not None and below and encryption is not None:
+            directory = os.path.dirname(path)
+            paths = [os.path.join(directory, name) for name in below]
+            source.addnext(_stores(paths, encryption))
     return etree.tostring(root, encoding='unicode')
+
+
+def _stores(paths: list[str], encryption: str) -> etree._Element:
+    """Return the element that names encrypted images, each below the other."""
+    top = store = etree.Element('backingStore')
+    for path in paths:
+        store.set('type', 'file')
+        etree.SubElement(store, 'format', type='qcow2')
+        source = etree.SubElement(store, 'source', file=path)
+        source.append(parse(encryption))
+        store = etree.SubElement(store, 'backingStore')
+    return top

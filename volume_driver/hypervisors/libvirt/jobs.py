@@ -21,10 +21,12 @@ from __future__ import annotations
 
 import collections.abc
 import contextlib
-import threading
+import os
+import selectors
 import time
 import typing
 
+from volume_driver import native
 from volume_driver.hypervisors.libvirt import connection
 
 _FIRST_WAIT = 0.02
@@ -32,13 +34,21 @@ _LONGEST_WAIT = 0.5
 
 
 class Waker:
-    """Woken by each block job event of one domain."""
+    """Woken by each block job event of one domain.
+
+    The events come in a native thread, and a greenlet may wait for them. A
+    file descriptor does for both; it is closed when neither libvirt nor a
+    waiter knows it any more.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    def __del__(self) -> None:
+        os.close(self._fd)
 
     def wake(self, *_: object) -> None:
-        self._event.set()
+        os.eventfd_write(self._fd, 1)
 
     def until(
         self,
@@ -53,13 +63,23 @@ class Waker:
         end = None if timeout is None else time.monotonic() + timeout
         wait = _FIRST_WAIT
         while True:
-            self._event.clear()
+            self._clear()
             if condition():
                 return True
             if end is not None and time.monotonic() > end:
                 return False
-            if not self._event.wait(wait):
+            if not self._is_woken(wait):
                 wait = min(wait * 1.5, _LONGEST_WAIT)
+
+    def _clear(self) -> None:
+        # Nothing to read: it was not woken.
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._fd)
+
+    def _is_woken(self, timeout: float) -> bool:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._fd, selectors.EVENT_READ)
+            return bool(selector.select(timeout))
 
 
 @contextlib.contextmanager
@@ -68,11 +88,12 @@ def events(domain: typing.Any) -> collections.abc.Iterator[Waker]:
     libvirt = connection.module()
     waker = Waker()
     owner = domain.connect()
-    handle = owner.domainEventRegisterAny(
-        domain, libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, waker.wake, None
+    kind = libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2
+    handle = native.call(
+        owner.domainEventRegisterAny, domain, kind, waker.wake, None
     )
     try:
         yield waker
     finally:
         with contextlib.suppress(libvirt.libvirtError):
-            owner.domainEventDeregisterAny(handle)
+            native.call(owner.domainEventDeregisterAny, handle)

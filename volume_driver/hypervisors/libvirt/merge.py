@@ -33,6 +33,7 @@ import contextlib
 from oslo_log import log
 
 from volume_driver import exception
+from volume_driver import native
 from volume_driver.hypervisors import base
 from volume_driver.hypervisors.libvirt import barrier
 from volume_driver.hypervisors.libvirt import connection
@@ -64,7 +65,8 @@ def commit(
         flags |= libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE
 
     def start() -> None:
-        disk.domain.blockCommit(
+        native.call(
+            disk.domain.blockCommit,
             disk.device,
             found.device(base),
             found.device(top),
@@ -89,7 +91,8 @@ def pull(
     def start() -> None:
         # RELATIVE is refused without a base.
         flags = libvirt.VIR_DOMAIN_BLOCK_REBASE_RELATIVE if backing else 0
-        disk.domain.blockRebase(
+        native.call(
+            disk.domain.blockRebase,
             disk.device,
             found.device(backing) if backing else None,
             disk.settings.merge_bandwidth,
@@ -208,7 +211,8 @@ class _Merge:
                 self._give_up('it did not converge')
             self._settle(waker)
             try:
-                domain.blockJobAbort(
+                native.call(
+                    domain.blockJobAbort,
                     self._disk.device,
                     self._libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT,
                 )
@@ -270,5 +274,5 @@ class _Merge:
         if self._changed():
             return
         with contextlib.suppress(self._libvirt.libvirtError):
-            self._disk.domain.blockJobAbort(self._disk.device, 0)
+            native.call(self._disk.domain.blockJobAbort, self._disk.device, 0)
         raise self._failed(reason)

@@ -24,6 +24,7 @@ import uuid
 
 from lxml import etree
 
+from volume_driver import native
 from volume_driver.hypervisors.libvirt import connection
 from volume_driver.hypervisors.libvirt import domain_xml
 
@@ -40,12 +41,12 @@ def run_of(domain: typing.Any) -> str:
     kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
     live = libvirt.VIR_DOMAIN_AFFECT_LIVE
     try:
-        found = domain_xml.parse(domain.metadata(kind, _URI, live))
-        return str(found.get('id'))
+        found = native.call(domain.metadata, kind, _URI, live)
+        return str(domain_xml.parse(found).get('id'))
     except libvirt.libvirtError as error:
         if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN_METADATA:
             raise
     made = str(uuid.uuid4())
     mark = etree.tostring(etree.Element('run', id=made), encoding='unicode')
-    domain.setMetadata(kind, mark, _KEY, _URI, live)
+    native.call(domain.setMetadata, kind, mark, _KEY, _URI, live)
     return made

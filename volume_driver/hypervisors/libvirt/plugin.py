@@ -24,6 +24,7 @@ from oslo_log import log
 
 from volume_driver import exception
 from volume_driver import names
+from volume_driver import native
 from volume_driver.hypervisors import base
 from volume_driver.hypervisors.libvirt import connection
 from volume_driver.hypervisors.libvirt import definition
@@ -110,8 +111,8 @@ class LibvirtHypervisor(base.Hypervisor):
         owner = connection.get(uri)
         is_ours = functools.partial(_uses, target=target)
         try:
-            host = str(owner.getHostname())
-            for domain in owner.listAllDomains(0):
+            host = str(native.call(owner.getHostname))
+            for domain in native.call(owner.listAllDomains, 0):
                 for device, running in _devices(libvirt, domain, target):
                     found = disk.LibvirtDisk(
                         domain, device, host, self.settings, is_ours
@@ -130,8 +131,8 @@ def _devices(
 ) -> collections.abc.Iterator[tuple[str, bool]]:
     """Yield the device names of a domain's disks that use a volume."""
     try:
-        running = bool(domain.isActive())
-        xml = domain.XMLDesc(0)
+        running = bool(native.call(domain.isActive))
+        xml = native.call(domain.XMLDesc, 0)
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return

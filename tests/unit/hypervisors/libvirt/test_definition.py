@@ -65,6 +65,27 @@ class StartFromTest(base.TestCase):
         self.start_from(f'{VOLUME}.a', device='vdz')
         self.assertEqual(['XMLDesc'], self.domain.called())
 
+    def test_plain_images_below_are_not_named(self) -> None:
+        disk = definition.LibvirtDefinedDisk('guest', self.domain, 'vda')
+        disk.start_from(f'{VOLUME}.a', 'qcow2', (VOLUME,))
+        self.assertEqual((f'{VOLUME}.a',), self.defined()[0].names)
+
+    def test_encrypted_images_below_are_named(self) -> None:
+        encryption = "<encryption format='luks'/><target dev='vda'"
+        xml = str(self.domain.answers['XMLDesc'])
+        self.domain.answers['XMLDesc'] = xml.replace(
+            "<target dev='vda'", encryption
+        )
+        disk = definition.LibvirtDefinedDisk('guest', self.domain, 'vda')
+        disk.start_from(f'{VOLUME}.b', 'qcow2', (f'{VOLUME}.a', VOLUME))
+        wanted = (VOLUME, f'{VOLUME}.a', f'{VOLUME}.b')
+        self.assertEqual(wanted, self.defined()[0].names)
+        _, changed = self.domain.calls[-1]
+        self.assertEqual(3, str(changed).count('<encryption format="luks"'))
+        self.domain.answers['XMLDesc'] = changed
+        disk.start_from(f'{VOLUME}.b', 'qcow2', (f'{VOLUME}.a', VOLUME))
+        self.assertEqual('XMLDesc', self.domain.called()[-1])
+
     def test_libvirt_refuses(self) -> None:
         for name in ('XMLDesc', 'defineXML'):
             before = self.domain.answers.get(name)

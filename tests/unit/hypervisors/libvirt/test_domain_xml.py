@@ -205,11 +205,36 @@ class EntitiesTest(base.TestCase):
         self.assertEqual((), domain_xml.disks(xml))
 
 
+@ddt.ddt
 class SnapshotTest(base.TestCase):
     def setUp(self) -> None:
         super().setUp()
         xml = domain_xml.snapshot('vda', ('vdb', 'sda'), '/volumes/v.new')
         self.root = etree.fromstring(xml)
+
+    @ddt.data('source', 'disk')
+    def test_overlay_is_encrypted_as_the_disk_is(self, where: str) -> None:
+        encryption = (
+            "<encryption format='luks' engine='qemu'>"
+            "<secret type='passphrase' uuid='u'/></encryption>"
+        )
+        source, disk = (
+            (encryption, '') if where == 'source' else ('', encryption)
+        )
+        (found,) = domain_xml.disks(
+            "<domain><devices><disk type='file'><driver type='qcow2'/>"
+            f"<source file='/v/volume-u'>{source}</source>{disk}"
+            "<target dev='vda'/></disk></devices></domain>"
+        )
+        xml = domain_xml.snapshot('vda', (), '/v/new', found.encryption)
+        root = etree.fromstring(xml)
+        for path, key, value in (
+            ('encryption', 'engine', 'qemu'),
+            ('encryption/secret', 'uuid', 'u'),
+        ):
+            element = root.find(f'./disks/disk/source/{path}')
+            assert element is not None
+            self.assertEqual(value, element.get(key))
 
     def test_only_our_disk_takes_part(self) -> None:
         found = {

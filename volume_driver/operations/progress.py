@@ -1,0 +1,86 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How far a merge has come, for whoever waits for it."""
+
+from __future__ import annotations
+
+import os
+
+from volume_driver import exception
+from volume_driver import journal as journals
+from volume_driver.hypervisors import base as hypervisor
+from volume_driver.operations import context as contexts
+from volume_driver.planning import plan
+
+
+class Watch:
+    """Watches the merge of one volume, from outside; holds no lock.
+
+    Under a guest the block job says how far it is. qemu-img does not, so
+    offline it is what the image that takes the data has grown by since the
+    watch began, out of what the plan says is to be copied.
+    """
+
+    def __init__(
+        self, context: contexts.Context, target: hypervisor.Target
+    ) -> None:
+        self._context = context
+        self._target = target
+        self._before: dict[str, int] = {}
+        self._highest = 0
+        for name in os.listdir(context.directory):
+            if name.split('.')[0] == target.name:
+                self._before[name] = self._allocated(name)
+
+    def percent(self) -> int | None:
+        """Return how far it is, 0 to 99; None when there is no merge."""
+        try:
+            journal = journals.find(self._context.directory, self._target.name)
+            if journal is None or not journal.plan.way:
+                return None
+            found = self._context.hypervisor.find(self._target)
+            if found.live is None:
+                done, total = self._offline(journal.plan)
+            else:
+                done, total = found.live.job_progress()
+        except exception.VolumeDriverError:
+            # It is only for looking at; the merge itself tells what is wrong.
+            return None
+        if total > 0:
+            # The job is gone before the operation is over.
+            percent = min(99, done * 100 // total)
+            self._highest = max(self._highest, percent)
+        return self._highest
+
+    def _offline(self, content: plan.Plan) -> tuple[int, int]:
+        for step in content.steps:
+            if isinstance(step, plan.Commit):
+                return self._grown(step.base), content.cost
+            if isinstance(step, plan.Pull):
+                return self._grown(step.overlay), content.cost
+        return 0, 0
+
+    def _grown(self, name: str) -> int:
+        return max(0, self._allocated(name) - self._before.get(name, 0))
+
+    def _allocated(self, name: str) -> int:
+        try:
+            return os.lstat(self._context.path(name)).st_blocks * 512
+        except OSError:
+            # Gone, or just not to be seen; it is only for looking at.
+            return 0
+
+
+def has_files(context: contexts.Context, target: hypervisor.Target) -> bool:
+    """Tell whether a volume is there at all."""
+    return contexts.exists(context, target.name)
