@@ -22,15 +22,16 @@ import typing
 
 from cinder import exception as cinder_exception
 from cinder import interface
-from cinder import objects
 from cinder.volume import driver as cinder_driver
 from cinder.volume import volume_utils
 from cinder.volume.drivers import nfs
 from cinder.volume.drivers import remotefs
+from oslo_log import log
 
 from volume_driver import driver as core_driver
 from volume_driver import exception
 from volume_driver.cinder import backend
+from volume_driver.cinder import backup
 from volume_driver.cinder import connections
 from volume_driver.cinder import errors
 from volume_driver.cinder import exports
@@ -45,13 +46,18 @@ from volume_driver.cinder import restart
 from volume_driver.cinder import stats
 from volume_driver.operations import progress as core_progress
 
+LOG = log.getLogger(__name__)
+
 Update = dict[str, typing.Any] | None
 Any = typing.Any
 
 
 @interface.volumedriver
 class Qcow2Driver(
-    manage.ManageMixin, migrate.MigrateMixin, cinder_driver.VolumeDriver
+    backup.BackupMixin,
+    manage.ManageMixin,
+    migrate.MigrateMixin,
+    cinder_driver.VolumeDriver,
 ):
     """Volumes as files on shares, snapshots as external qcow2 overlays.
 
@@ -271,42 +277,6 @@ class Qcow2Driver(
             records.keep(core, volume)
 
     @errors.translated()
-    def initialize_connection_snapshot(
-        self, snapshot: Any, connector: Any, **kwargs: Any
-    ) -> dict[str, Any]:
-        """Return where a copying service finds a snapshot's bytes."""
-        core = self.backend.of(snapshot.volume)
-        where = connections.Place(self.backend.shares, snapshot.volume)
-        return where.of_bytes(exports.connect_snapshot(core, snapshot))
-
-    @errors.translated()
-    def terminate_connection_snapshot(
-        self, snapshot: Any, connector: Any, **kwargs: Any
-    ) -> None:
-        """End the connection of a snapshot."""
-        core = self.backend.of(snapshot.volume)
-        exports.disconnect_snapshot(core, snapshot)
-
-    @errors.translated()
-    def get_backup_device(self, context: Any, backup: Any) -> Any:
-        """Return what a backup is made of, with its bytes made ready.
-
-        That may take long, and whoever connects later waits for a minute at
-        most. No temporary volume is needed: a volume that a guest runs on is
-        read through a snapshot that lasts until its bytes are copied.
-        """
-        if backup.snapshot_id:
-            snapshot = objects.Snapshot.get_by_id(context, backup.snapshot_id)
-            core = self.backend.of(snapshot.volume)
-            exports.prepare_snapshot(core, snapshot)
-            return snapshot, True
-        volume = objects.Volume.get_by_id(context, backup.volume_id)
-        core = self.backend.of(volume)
-        exports.prepare(core, volume)
-        records.keep(core, volume)
-        return volume, False
-
-    @errors.translated()
     def ensure_export(self, context: Any, volume: Any) -> None:
         """Mount the share of a volume in use, and keep its records right."""
         core = self.backend.of(volume)
@@ -316,14 +286,6 @@ class Qcow2Driver(
         """Nothing to do: a file needs no export."""
 
     def remove_export(self, context: Any, volume: Any) -> None:
-        """Nothing to do: a file needs no export."""
-
-    def create_export_snapshot(
-        self, context: Any, snapshot: Any, connector: Any
-    ) -> None:
-        """Nothing to do: a file needs no export."""
-
-    def remove_export_snapshot(self, context: Any, snapshot: Any) -> None:
         """Nothing to do: a file needs no export."""
 
     @errors.translated()
