@@ -182,11 +182,13 @@ def main(arguments: collections.abc.Sequence[str]) -> int:
 
 
 def _stay(tenant: Tenant) -> None:
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     print('\nThe cloud stays up; in another terminal:\n')
     for name, value in tenant.exports.items():
         print(f'export {name}={shlex.quote(value)}')
     print('\nCtrl-C ends it.', flush=True)
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    signal.sigwait(ends)
 
 
 if __name__ == '__main__':
