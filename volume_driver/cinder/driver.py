@@ -305,15 +305,7 @@ class Qcow2Driver(
         disable_sparse: bool = False,
     ) -> None:
         """Let a volume hold an image, checked and converted."""
-        core = self.backend.of(volume)
-        images.fetch(
-            core,
-            context,
-            volume,
-            (image_service, image_id),
-            self.configuration.volume_dd_blocksize,
-        )
-        records.keep(core, volume)
+        self._fetch(images.fetch, context, volume, (image_service, image_id))
 
     @errors.translated()
     def copy_image_to_encrypted_volume(
@@ -325,14 +317,15 @@ class Qcow2Driver(
         disable_sparse: bool = False,
     ) -> None:
         """Let an encrypted volume hold an image that is not encrypted."""
+        image = (image_service, image_id)
+        self._fetch(images.fetch_encrypted, context, volume, image)
+
+    def _fetch(
+        self, fetch: Any, context: Any, volume: Any, image: Any
+    ) -> None:
         core = self.backend.of(volume)
-        images.fetch_encrypted(
-            core,
-            context,
-            volume,
-            (image_service, image_id),
-            self.configuration.volume_dd_blocksize,
-        )
+        blocksize = self.configuration.volume_dd_blocksize
+        fetch(core, context, volume, image, blocksize)
         records.keep(core, volume)
 
     @errors.translated()
