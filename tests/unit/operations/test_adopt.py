@@ -22,9 +22,9 @@ from unittest import mock
 import ddt
 from oslo_concurrency import processutils
 
-from tests import base
 from tests import data
 from tests.unit import fakes
+from tests.unit.operations import case
 from volume_driver import chain
 from volume_driver import exception
 from volume_driver import files
@@ -53,13 +53,9 @@ def refusing_renames_to(name: str) -> collections.abc.Iterator[None]:
         yield
 
 
-class AdoptTestCase(base.TestCase):
+class AdoptTestCase(case.OperationsTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.require_program('qemu-img', 'qemu-utils')
-        self.directory = self.temp_dir()
-        self.hypervisor = fakes.Hypervisor()
-        self.target = fakes.target(self.directory)
         self.context = fakes.context(self.directory, self.hypervisor)
         self.locks = fakes.Locks()
         self.context = dataclasses.replace(self.context, locks=self.locks)

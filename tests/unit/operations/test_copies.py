@@ -17,8 +17,8 @@ import typing
 import ddt
 from oslo_concurrency import processutils
 
-from tests import base
 from tests.unit import fakes
+from tests.unit.operations import case
 from volume_driver import exception
 from volume_driver import info
 from volume_driver.hypervisors import base as hypervisors
@@ -30,13 +30,9 @@ from volume_driver.operations import copies
 EXPORT = 'volume-u.export-volume'
 
 
-class CopiesTestCase(base.TestCase):
+class CopiesTestCase(case.OperationsTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.require_program('qemu-img', 'qemu-utils')
-        self.directory = self.temp_dir()
-        self.hypervisor = fakes.Hypervisor()
-        self.target = fakes.target(self.directory)
         self.context = fakes.context(self.directory, self.hypervisor)
 
     def make(self, snapshots: str = 'a', name: str = fakes.VOLUME) -> None:

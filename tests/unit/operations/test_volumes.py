@@ -13,8 +13,8 @@
 import ddt
 from oslo_concurrency import processutils
 
-from tests import base
 from tests.unit import fakes
+from tests.unit.operations import case
 from volume_driver import exception
 from volume_driver import info
 from volume_driver.hypervisors import base as hypervisors
@@ -24,13 +24,9 @@ from volume_driver.images import record
 from volume_driver.operations import volumes
 
 
-class VolumesTestCase(base.TestCase):
+class VolumesTestCase(case.OperationsTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.require_program('qemu-img', 'qemu-utils')
-        self.directory = self.temp_dir()
-        self.hypervisor = fakes.Hypervisor()
-        self.target = fakes.target(self.directory)
         self.configure()
 
     def configure(self, **settings: object) -> None:
