@@ -17,7 +17,9 @@
 stestr ends with 0 when every test was skipped. Here a run is good only if at
 least one test ran, none failed and none was skipped. The last line reads
 ``N passed, N failed``, with ``, N skipped`` after it if there are any; it
-also goes into FILE, so that several runs can be added up.
+also goes into FILE, so that several runs can be added up. The tests that
+failed are named above it with the end of what they reported; that goes into
+FILE.failed as well.
 """
 
 from __future__ import annotations
@@ -36,6 +38,42 @@ import testtools
 PASSED = frozenset({'success'})
 # A test that is expected to fail proves as little as one that is skipped.
 SKIPPED = frozenset({'skip', 'xfail'})
+
+
+# How much of a failed test is shown once more at the end.
+_LINES = 20
+_COLUMNS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Test:
+    """A test that ran.
+
+    :param status: how it ended, as subunit names it
+    :param reported: its traceback and what else came with it
+    """
+
+    id: str
+    status: str
+    reported: str = ''
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed; a status that is not known is a failure.
+
+        Such is that of a test whose worker died.
+        """
+        return self.status not in PASSED | SKIPPED
+
+    def __str__(self) -> str:
+        """Return its name, and the end of what it reported."""
+        lines = [line[:_COLUMNS] for line in self.reported.splitlines()]
+        return '\n'.join(
+            [
+                f'{self.id}: {self.status}',
+                *(f'    {line}' for line in lines[-_LINES:]),
+            ]
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,24 +100,20 @@ class Counts:
 
 
 def count(
-    tests: collections.abc.Iterable[tuple[str, str]], live_prefix: str = ''
+    tests: collections.abc.Iterable[Test], live_prefix: str = ''
 ) -> Counts:
-    """Count tests by their outcome.
+    """Count tests by how they ended.
 
-    :param tests: (test id, status) as subunit names them; a status that is
-        not known, such as that of a test whose worker died, is a failure
     :param live_prefix: what the ids of live tests begin with, empty for none
     """
     found = list(tests)
-    passed = sum(status in PASSED for _, status in found)
-    skipped = sum(status in SKIPPED for _, status in found)
     return Counts(
-        passed=passed,
-        failed=len(found) - passed - skipped,
-        skipped=skipped,
+        passed=sum(test.status in PASSED for test in found),
+        failed=sum(test.failed for test in found),
+        skipped=sum(test.status in SKIPPED for test in found),
         live=sum(
-            bool(live_prefix) and test.startswith(f'{live_prefix}.')
-            for test, _ in found
+            bool(live_prefix) and test.id.startswith(f'{live_prefix}.')
+            for test in found
         ),
     )
 
@@ -92,11 +126,11 @@ def _run_ids() -> list[str]:
         return []
 
 
-def _tests_of(run_id: str) -> list[tuple[str, str]]:
+def _tests_of(run_id: str) -> list[Test]:
     found = []
 
     def add(test: typing.Any) -> None:
-        found.append((test['id'], test['status']))
+        found.append(Test(test['id'], test['status'], _report(test)))
 
     result = testtools.StreamToDict(add)
     result.startTestRun()
@@ -108,16 +142,28 @@ def _tests_of(run_id: str) -> list[tuple[str, str]]:
     return found
 
 
-def run(command: list[str], live_prefix: str = '') -> tuple[int, Counts]:
+def _report(test: typing.Any) -> str:
+    """Return the details of a test as text, its traceback last."""
+    details = sorted(
+        test['details'].items(), key=lambda item: 'traceback' in item[0]
+    )
+    return '\n'.join(
+        detail.as_text()
+        for _, detail in details
+        if detail.content_type.type == 'text'
+    )
+
+
+def run(command: list[str]) -> tuple[int, list[Test]]:
     """Run a stestr command.
 
-    :returns: its exit code, and what the run that it added amounts to;
-        nothing if it added none, as when a test module cannot be imported
+    :returns: its exit code, and the tests of the run that it added; none if
+        it added no run, as when a test module cannot be imported
     """
     before = set(_run_ids())
     exit_code = subprocess.run(command).returncode
     new = [run_id for run_id in _run_ids() if run_id not in before]
-    return exit_code, count(_tests_of(new[-1]) if new else [], live_prefix)
+    return exit_code, _tests_of(new[-1]) if new else []
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -138,15 +184,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('command', nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
     if options.counts:
-        options.counts.unlink(missing_ok=True)
-    exit_code, counts = run(options.command, options.live)
+        for path in (options.counts, _failed_beside(options.counts)):
+            path.unlink(missing_ok=True)
+    exit_code, tests = run(options.command)
+    counts = count(tests, options.live)
+    failed = ''.join(f'{test}\n' for test in tests if test.failed)
     if options.counts:
         options.counts.parent.mkdir(parents=True, exist_ok=True)
         options.counts.write_text(f'{counts}\n')
+        if failed:
+            _failed_beside(options.counts).write_text(failed)
+    print(failed, end='')
     if options.live:
         print(f'{counts.live} of them with a running QEMU')
     print(counts, flush=True)
     return exit_code or (0 if counts.good else 1)
+
+
+def _failed_beside(counts: pathlib.Path) -> pathlib.Path:
+    return counts.with_name(f'{counts.name}.failed')
 
 
 if __name__ == '__main__':

@@ -23,9 +23,13 @@ from tools import run_tests
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
+def tests(*statuses: str) -> list[run_tests.Test]:
+    return [run_tests.Test('a', status) for status in statuses]
+
+
 class TestCount(base.TestCase):
     def test_all_passed(self) -> None:
-        counts = run_tests.count([('a', 'success'), ('b', 'success')])
+        counts = run_tests.count(tests('success', 'success'))
         self.assertTrue(counts.good)
         self.assertEqual('2 passed, 0 failed', str(counts))
 
@@ -35,26 +39,33 @@ class TestCount(base.TestCase):
         self.assertEqual('0 passed, 0 failed', str(counts))
 
     def test_failed(self) -> None:
-        counts = run_tests.count([('a', 'success'), ('b', 'fail')])
+        counts = run_tests.count(tests('success', 'fail'))
         self.assertFalse(counts.good)
         self.assertEqual('1 passed, 1 failed', str(counts))
 
     def test_skipped_or_expected_to_fail(self) -> None:
-        counts = run_tests.count(
-            [('a', 'success'), ('b', 'skip'), ('c', 'xfail')]
-        )
+        counts = run_tests.count(tests('success', 'skip', 'xfail'))
         self.assertFalse(counts.good)
         self.assertEqual('1 passed, 0 failed, 2 skipped', str(counts))
 
     def test_never_ended(self) -> None:
-        counts = run_tests.count([('a', 'inprogress'), ('b', 'unknown')])
+        counts = run_tests.count(tests('inprogress', 'unknown'))
         self.assertEqual('0 passed, 2 failed', str(counts))
 
     def test_live(self) -> None:
-        counts = run_tests.count(
-            [('live.a', 'success'), ('lively.b', 'success')], 'live'
-        )
+        live = run_tests.Test('live.a', 'success')
+        other = run_tests.Test('lively.b', 'success')
+        counts = run_tests.count([live, other], 'live')
         self.assertEqual(1, counts.live)
+
+
+class TestReport(base.TestCase):
+    def test_the_end_of_it_is_shown(self) -> None:
+        lines = '\n'.join(f'line {number}' for number in range(100))
+        shown = str(run_tests.Test('a', 'fail', lines)).splitlines()
+        self.assertEqual('a: fail', shown[0])
+        self.assertEqual('    line 99', shown[-1])
+        self.assertNotIn('    line 9', shown)
 
 
 class TestRun(base.TestCase):
@@ -98,6 +109,17 @@ class TestRun(base.TestCase):
 
     def test_failed(self) -> None:
         self.check('self.fail()', 1, '0 passed, 1 failed')
+
+    def test_failed_ones_are_named_at_the_end(self) -> None:
+        _, printed, _ = self.run_on(
+            'import unittest\n'
+            'class TestIt(unittest.TestCase):\n'
+            '    def test_it(self):\n'
+            '        self.fail("what it said")\n'
+        )
+        name = printed.index('cases.test_it.TestIt.test_it: fail')
+        self.assertIn('AssertionError: what it said', printed[-2])
+        self.assertLess(name, len(printed) - 2)
 
     def test_skipped(self) -> None:
         self.check('self.skipTest("")', 1, '0 passed, 0 failed, 1 skipped')
