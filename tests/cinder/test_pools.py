@@ -122,6 +122,23 @@ class PoolsTest(base.TestCase):
             _TIMEOUT,
         )
 
+    def wait_told(self, share: pathlib.Path, size: int, free: float) -> None:
+        """Wait until the scheduler is told anew of volumes of this size.
+
+        :param free: GiB that were free in the share; volumes take nearly none
+        """
+
+        def told() -> bool:
+            pool = self.pool(share)
+            return (
+                int(pool['provisioned_capacity_gb']) == size
+                and pool['free_capacity_gb'] > 0.9 * free
+            )
+
+        processes.wait_until(
+            told, f'{size} GiB are provisioned in {share}', _TIMEOUT
+        )
+
     def test_no_more_than_the_ratio_allows(self) -> None:
         address = configuration.address_of(self.one)
         name = f'one-{self.tenant.project}'
@@ -130,10 +147,12 @@ class PoolsTest(base.TestCase):
         most = pool['total_capacity_gb'] * _RATIO
         used = int(pool['provisioned_capacity_gb'])
         # What is free now bounds a single volume, too.
-        size = int(pool['free_capacity_gb'] * _RATIO / 2)
+        size = max(1, int(pool['free_capacity_gb'] * _RATIO / 2))
         while used + size <= most:
             self.tenant.create_volume(size, volume_type=name)
             used += size
+            # Up to then the scheduler takes all of it off what is free.
+            self.wait_told(self.one, used, pool['free_capacity_gb'])
 
         refused = self.tenant.create_volume(size, volume_type=name, wait=False)
 

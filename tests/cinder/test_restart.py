@@ -270,6 +270,11 @@ class VolumesTest(RestartTestCase):
             # Somebody else is at work on it, so that it is not over at once.
             self.tenant.api.volumes.delete(volume.volume, cascade=True)
             self.assertEqual('deleting', volume.refresh().status)
+            processes.wait_until(
+                lambda: self.cinder.works_on(volume.volume.id),
+                'Cinder is at work on it',
+                _TIMEOUT,
+            )
             self.cinder.kill()
         self.cinder.start()
         self.tenant.wait_gone(volume.volume)
