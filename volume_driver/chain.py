@@ -84,6 +84,12 @@ class Chain:
         at = self.names.index(name)
         return self.images[at - 1] if at else None
 
+    def between(self, lower: str, upper: str) -> tuple[Image, ...]:
+        """Return the images from one to another, both included."""
+        return self.images[
+            self.names.index(lower) : self.names.index(upper) + 1
+        ]
+
     def frozen(self, overlay: str) -> Image:
         """Return the image that an overlay covers.
 

@@ -10,12 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The public face: Cinder's methods, on Cinder's or on plain records.
-
-What is read of the records is ``volume.id .name .size .status
-.volume_attachment[].instance_uuid/.attached_host`` and ``snapshot.id .volume
-.volume_size``; sizes there are in GiB.
-"""
+"""The public face: Cinder's methods, on Cinder's or on plain records."""
 
 from __future__ import annotations
 
@@ -34,6 +29,7 @@ from volume_driver import files
 from volume_driver import info
 from volume_driver import names
 from volume_driver import opts
+from volume_driver import records
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import luks
 from volume_driver.images import qemu_img
@@ -188,7 +184,9 @@ class Qcow2Driver:
         :raises VolumeHasSnapshots: when it has snapshots
         :raises VolumeInUse: when a guest runs on it
         """
-        volumes.delete(self.context, self.target(volume), _is_going(volume))
+        volumes.delete(
+            self.context, self.target(volume), records.is_going(volume)
+        )
 
     @_typed
     def extend_volume(self, volume: Record, new_size: int) -> None:
@@ -253,19 +251,39 @@ class Qcow2Driver:
     @_typed
     def delete_snapshot(self, snapshot: Record) -> None:
         """Delete a snapshot; one that is gone already is no error."""
-        snapshots.delete(
-            self.context,
-            self.target(snapshot.volume),
-            str(snapshot.id),
-            _is_going(snapshot.volume),
-        )
+        self.delete_snapshots([snapshot])
+
+    @_typed
+    def delete_snapshots(
+        self, deleted: collections.abc.Iterable[Record]
+    ) -> None:
+        """Delete snapshots of one or more volumes.
+
+        Those of a volume that lie next to each other are merged in one pass,
+        which copies nothing twice. An error leaves those that were deleted
+        before deleted, and the others as they are.
+        """
+        for volume, ids in records.by_volume(deleted):
+            target, going = self.target(volume), records.is_going(volume)
+            snapshots.delete(self.context, target, ids, going)
 
     @_typed
     def plan_delete_snapshot(self, snapshot: Record) -> plan.Plan | None:
         """Return what :meth:`delete_snapshot` would do now; None: nothing."""
-        return snapshots.plan_delete(
-            self.context, self.target(snapshot.volume), str(snapshot.id)
-        )
+        return next(iter(self.plan_delete_snapshots([snapshot])), None)
+
+    @_typed
+    def plan_delete_snapshots(
+        self, deleted: collections.abc.Iterable[Record]
+    ) -> list[plan.Plan]:
+        """Return what :meth:`delete_snapshots` would do now, pass by pass."""
+        return [
+            found
+            for volume, ids in records.by_volume(deleted)
+            for found in snapshots.plan_delete(
+                self.context, self.target(volume), ids
+            )
+        ]
 
     @_typed
     def revert_to_snapshot(
@@ -355,33 +373,12 @@ class Qcow2Driver:
             'QoS_support': False,
         }
 
-    # -- records -------------------------------------------------------------
-
     def target(self, volume: Record) -> hypervisor.Target:
         """Return what is known of a volume from its record.
 
         :raises InvalidName: when its name cannot be that of a file
         """
-        name = getattr(volume, 'name', None) or f'volume-{volume.id}'
-        attachments = getattr(volume, 'volume_attachment', ())
-        known = attachments is not None
-        return hypervisor.Target(
-            volume_id=str(volume.id),
-            name=names.check_volume(name),
-            directory=self._settings.directory,
-            hosts=_hosts(attachments or ()),
-            attached=bool(list(attachments)) if known else None,
-        )
-
-
-def _hosts(attachments: collections.abc.Iterable[Record]) -> tuple[str, ...]:
-    found = (getattr(each, 'attached_host', None) for each in attachments)
-    return tuple(dict.fromkeys(host for host in found if host))
-
-
-def _is_going(volume: Record) -> bool:
-    """Tell whether a volume itself is being deleted, as in a cascade."""
-    return getattr(volume, 'status', None) == 'deleting'
+        return records.target(volume, self._settings.directory)
 
 
 def _load_hypervisor(settings: opts.Settings) -> hypervisor.Hypervisor:

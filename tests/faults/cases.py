@@ -235,7 +235,7 @@ def _plans(operation: Operation) -> list[plan.Plan]:
         case 'delete':
             where = (images, content, operation.live, operation.way)
             return [
-                delete.plan_delete(_VOLUME, operation.position, *where),
+                delete.plan_delete(_VOLUME, (operation.position,), *where),
             ]
         case 'clone' if operation.live:
             # Through a passing snapshot: taken, copied, deleted.
@@ -247,7 +247,7 @@ def _plans(operation: Operation) -> list[plan.Plan]:
             return [
                 _create('new', images, content),
                 delete.plan_delete(
-                    _VOLUME, 'new', longer, more, True, 'commit'
+                    _VOLUME, ('new',), longer, more, True, 'commit'
                 ),
             ]
         case 'extend':

@@ -46,6 +46,17 @@ def add_snapshot(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_snapshots(parser: argparse.ArgumentParser) -> None:
+    """Add a volume and one or more of its snapshots."""
+    add_volume(parser)
+    parser.add_argument(
+        'snapshots',
+        nargs='+',
+        metavar='SNAPSHOT',
+        help='The id of a snapshot.',
+    )
+
+
 def volume(parsed_args: argparse.Namespace, size: int = 0) -> records.Volume:
     """Return the record of the volume that was named.
 
@@ -60,3 +71,9 @@ def volume(parsed_args: argparse.Namespace, size: int = 0) -> records.Volume:
 def snapshot(parsed_args: argparse.Namespace) -> records.Snapshot:
     """Return the record of the snapshot that was named."""
     return records.Snapshot(parsed_args.snapshot, volume(parsed_args))
+
+
+def snapshots(parsed_args: argparse.Namespace) -> list[records.Snapshot]:
+    """Return the records of the snapshots that were named."""
+    found = volume(parsed_args)
+    return [records.Snapshot(each, found) for each in parsed_args.snapshots]

@@ -74,15 +74,16 @@ class ListSnapshots(lister.Lister):
         return self.COLUMNS, rows
 
 
-class DeleteSnapshot(command.Command):
-    """Delete a snapshot of a volume, in use or not.
+class DeleteSnapshots(command.Command):
+    """Delete snapshots of a volume, in use or not.
 
-    One that is gone already is no error.
+    Those that lie next to each other are merged in one pass. One that is gone
+    already is no error.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        arguments.add_snapshot(parser)
+        arguments.add_snapshots(parser)
         parser.add_argument(
             '--dry-run',
             action='store_true',
@@ -91,17 +92,17 @@ class DeleteSnapshot(command.Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        snapshot = arguments.snapshot(parsed_args)
+        found = arguments.snapshots(parsed_args)
         if not parsed_args.dry_run:
             # Of one that is gone the driver says so, in a warning.
-            app.of(self).changing().delete_snapshot(snapshot)
+            app.of(self).changing().delete_snapshots(found)
             return
-        plan = app.of(self).reading().plan_delete_snapshot(snapshot)
-        if plan is None:
-            plan_text = (
-                f'Snapshot {snapshot.id} of {snapshot.volume.name} is gone '
-                'already, nothing would be done'
+        plans = app.of(self).reading().plan_delete_snapshots(found)
+        for plan in plans:
+            self.app.stdout.write(f'{plan}\n')
+        if not plans:
+            ids = ', '.join(snapshot.id for snapshot in found)
+            self.app.stdout.write(
+                f'Snapshot {ids} of {found[0].volume.name} is gone already, '
+                'nothing would be done\n'
             )
-        else:
-            plan_text = str(plan)
-        self.app.stdout.write(plan_text + '\n')

@@ -28,6 +28,7 @@ from volume_driver import info
 from volume_driver import names
 from volume_driver.executors import base
 from volume_driver.hypervisors import base as hypervisor
+from volume_driver.images import allocation
 from volume_driver.images import header
 from volume_driver.images import locks
 from volume_driver.images import qemu_img
@@ -202,16 +203,20 @@ class OfflineExecutor(base.Executor):
 
     @do.register
     def _(self, step: plan.Commit, progress: base.Progress) -> None:
-        # The image above is opened later on, to be pointed elsewhere.
-        key = self.key_of(step.top) and self.key_of(step.above or step.top)
-        qemu_img.commit(self.execute, self.path(step.top), self.bandwidth, key)
-        files.sync(self.path(step.base))
+        if not allocation.adds_nothing(self.directory, step.top, step.base):
+            self._commit(step)
         for name in (step.top, step.base):
             progress.note(name, files.trace(self.path(name)))
 
     @do.register
     def _(self, step: plan.Pull, progress: base.Progress) -> None:
         self._point_back(step)
+        if step.backing and allocation.adds_nothing(
+            self.directory, step.pulled, step.backing
+        ):
+            to = (step.backing, step.backing_format or '')
+            self._point(step.overlay, *to)
+            return
         qemu_img.rebase(
             self.execute,
             self.path(step.overlay),
@@ -334,6 +339,19 @@ class OfflineExecutor(base.Executor):
         except Exception:
             files.discard(part)
             raise
+
+    def _commit(self, step: plan.Commit) -> None:
+        # The image above is opened later on, to be pointed elsewhere.
+        key = self.key_of(step.top) and self.key_of(step.above or step.top)
+        between = self.backing_of(step.top) != step.base
+        qemu_img.commit(
+            self.execute,
+            self.path(step.top),
+            step.base if between else None,
+            self.bandwidth,
+            key,
+        )
+        files.sync(self.path(step.base))
 
     def _keep_base(self, step: plan.Replace) -> None:
         known = record.base_format(self.directory, self.volume)

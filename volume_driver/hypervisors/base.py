@@ -117,13 +117,14 @@ class GuestDisk(abc.ABC):
 
     @abc.abstractmethod
     def commit(self, top: str, base: str, progress: Progress) -> None:
-        """Merge an image down into the one below, up to the barrier.
+        """Merge an image, and those between, into one below it.
 
-        A job of that kind that runs already is adopted, and a merge that is
-        done is only taken through the barrier. When top is the active image
-        the guest is suspended, then both images are made to hold the same on
-        disk, then comes the pivot, with which the definition of the guest
-        names the base, then the mark, and then the guest is resumed.
+        Up to the barrier. A job of that kind that runs already is adopted,
+        and a merge that is done is only taken through the barrier. When top
+        is the active image the guest is suspended, then both images are made
+        to hold the same on disk, then comes the pivot, with which the
+        definition of the guest names the base, then the mark, and then the
+        guest is resumed.
 
         :raises JobConflict: when a job of another kind runs on the disk
         :raises JobNotStarted: when libvirt refuses it
@@ -136,10 +137,10 @@ class GuestDisk(abc.ABC):
     def pull(
         self, pulled: str, backing: str | None, progress: Progress
     ) -> None:
-        """Merge the image below the active one up into it, likewise.
+        """Merge images below the active one up into it, likewise.
 
-        :param pulled: name of that image
-        :param backing: name of the image below that one, None for none
+        :param pulled: name of the first of them, just below the active one
+        :param backing: name of the image below the last, None for none
 
         Raises what :meth:`commit` does.
         """

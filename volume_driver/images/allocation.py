@@ -10,49 +10,131 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What is allocated where, from the map of an image and its backing image."""
+"""What merging some adjacent images would copy, in bytes, either way.
+
+::
+
+    ... <- B <- O1 <- ... <- On <- ...      a commit copies what O1 to On show,
+                                            into B; a pull copies what B to
+                                            On-1 show and On does not have,
+                                            into On
+"""
 
 from __future__ import annotations
 
 import collections.abc
 import dataclasses
-import json
-import typing
+import os
 
-from volume_driver.images import qemu_img
+from volume_driver import chain
+from volume_driver.images import clusters
+from volume_driver.images import header
+from volume_driver.images import trust
+
+# L2 tables of an image, or extents of a raw one, that are looked at before
+# the size of the file has to do: some 64 GiB, or a tenth of a second.
+LIMIT = 128
 
 
 @dataclasses.dataclass(frozen=True)
-class Pair:
-    """What merging an overlay and its backing image would copy, in bytes.
+class Costs:
+    """What a merge would copy, in bytes; zeros are written as metadata.
 
-    :param commit: allocated in the overlay
-    :param pull: allocated in the backing image and not in the overlay
+    :param commit: if the overlays are committed down into the image below
+    :param pull: if the images below are pulled up into the last overlay
+    :param exact: ways whose figure is counted; any other is what the files
+        take on their filesystem, and so the most that it can be
     """
 
     commit: int
     pull: int
+    exact: frozenset[str] = frozenset()
+
+    def of(self, way: str) -> int:
+        """Return the bytes that a way, ``commit`` or ``pull``, copies."""
+        return {'commit': self.commit, 'pull': self.pull}[way]
 
 
-def of_pair(execute: qemu_img.Execute, overlay: str) -> Pair:
-    """Ask for both figures with one map of an overlay.
+def estimate(images: collections.abc.Sequence[chain.Image]) -> Costs:
+    """Return the most that a merge can copy, from the sizes of the files.
 
-    Zero clusters count nowhere: they are written as metadata.
-
-    :param overlay: path of the overlay
+    :param images: B and the overlays above it, the lowest first
     """
-    return from_extents(json.loads(qemu_img.map_extents(execute, overlay)))
+    return Costs(
+        commit=sum(image.allocated for image in images[1:]),
+        pull=sum(image.allocated for image in images[:-1]),
+    )
 
 
-def from_extents(
-    extents: collections.abc.Iterable[dict[str, typing.Any]],
-) -> Pair:
-    """Add up the extents that ``qemu-img map --output=json`` names.
+def measure(
+    directory: str,
+    images: collections.abc.Sequence[chain.Image],
+    limit: int | None = LIMIT,
+) -> Costs:
+    """Count what a merge would copy, where that is cheaply told.
 
-    Depth 0 is the overlay itself, depth 1 its backing image.
+    :param directory: that holds the images
+    :param images: B and the overlays above it, the lowest first
+    :param limit: L2 tables, or extents, that are looked at in one image
+    :raises ImageInvalid, ImageNotTrusted: when an image is not what it was
     """
-    copied = [0, 0]
-    for extent in extents:
-        if extent['data'] and extent['depth'] < len(copied):
-            copied[extent['depth']] += extent['length']
-    return Pair(*copied)
+    most = estimate(images)
+    overlays = [
+        clusters.read(os.path.join(directory, image.name), limit)
+        for image in reversed(images[1:])
+    ]
+    known = [layer for layer in overlays if layer is not None]
+    if len(known) < len(overlays) or not _alike(known):
+        return most
+    commit = clusters.seen(known)
+    base = _read_base(directory, images[0], known[0].cluster_size, limit)
+    if base is None or not _alike([*known, base]):
+        return Costs(commit, most.pull, frozenset({'commit'}))
+    return Costs(
+        commit=commit,
+        # What is hidden by the last overlay stays where it is.
+        pull=clusters.seen([*known, base]) - clusters.seen(known[:1]),
+        exact=frozenset({'commit', 'pull'}),
+    )
+
+
+def _read_base(
+    directory: str, image: chain.Image, cluster_size: int, limit: int | None
+) -> clusters.Clusters | None:
+    path = os.path.join(directory, image.name)
+    if image.format == 'raw':
+        return clusters.read_raw(path, cluster_size, limit)
+    return clusters.read(path, limit)
+
+
+def _alike(layers: collections.abc.Sequence[clusters.Clusters]) -> bool:
+    return len({layer.cluster_size for layer in layers}) == 1
+
+
+def adds_nothing(directory: str, top: str, base: str) -> bool:
+    """Tell whether one surely sees the same through an image as below it.
+
+    That is so when nothing is allocated from it down to just above the other
+    one, not even a cluster that is known to be zero, and all are of one size.
+
+    :param directory: that holds the images
+    :param top: name of the image
+    :param base: name of one below it
+    :raises ImageInvalid, ImageNotTrusted: when an image is not what it was
+    """
+    name, image_format, sizes = top, 'qcow2', set()
+    while name != base:
+        path = os.path.join(directory, name)
+        found = header.read(path)
+        held = clusters.read(path)
+        if found.backing is None or held is None or not held.blank:
+            return False
+        sizes.add(found.size)
+        name = trust.plain(found.backing)
+        image_format = found.backing_format or ''
+    path = os.path.join(directory, base)
+    if image_format == 'raw':
+        sizes.add(os.stat(path).st_size)
+    else:
+        sizes.add(header.read(path).size)
+    return len(sizes) == 1

@@ -66,6 +66,9 @@ class Header:
     :param luks_at: where its LUKS header begins, 0 where it has none
     :param corrupt: QEMU marked the image as corrupt
     :param bitmaps: number of persistent dirty bitmaps
+    :param extended_l2: its L2 entries have subclusters
+    :param l1_size: entries of its L1 table
+    :param l1_offset: where that begins
     """
 
     version: int
@@ -78,6 +81,9 @@ class Header:
     luks_at: int = 0
     corrupt: bool = False
     bitmaps: int = 0
+    extended_l2: bool = False
+    l1_size: int = 0
+    l1_offset: int = 0
 
 
 def open_image(path: str) -> int:
@@ -150,9 +156,8 @@ def parse(data: bytes, path: str) -> Header:
 
     if len(data) < _V2.size or not data.startswith(MAGIC):
         raise invalid('it does not begin with a qcow2 header')
-    version, name_offset, name_length, bits, size, crypt = _V2.unpack_from(
-        data
-    )[1:7]
+    fields = _V2.unpack_from(data)
+    version, name_offset, name_length, bits, size, crypt = fields[1:7]
     if version not in (2, 3):
         raise invalid(f'its version is {version}, expected 2 or 3')
     if not 9 <= bits <= 21:
@@ -182,6 +187,9 @@ def parse(data: bytes, path: str) -> Header:
         luks_at=int.from_bytes(luks[:8], 'big'),
         corrupt=bool(features & _CORRUPT),
         bitmaps=int.from_bytes(bitmaps[:4], 'big'),
+        extended_l2=bool(features & _EXTENDED_L2),
+        l1_size=fields[7],
+        l1_offset=fields[8],
     )
 
 

@@ -87,19 +87,23 @@ def create_overlay(
 def commit(
     execute: Execute,
     path: str,
+    base: str | None = None,
     bandwidth: int = 0,
     key: secrets.Key | None = None,
 ) -> None:
-    """Merge an overlay down into its backing image, which grows if needed.
+    """Merge an overlay down into an image below it, which grows if needed.
 
     Killed midway and run again it ends right (20 of 20). ``-d``: the overlay
     is not emptied, as its file goes anyway.
 
+    :param base: bare name of that image if it is not the backing image: then
+        those between are merged as well
     :param bandwidth: MiB/s, 0 is no limit
     """
     rate = ['-r', str(bandwidth * _MIB)] if bandwidth else []
+    into = ['-b', base] if base else []
     image = _image(path, key)
-    _run(execute, path, 'commit', '-q', '-d', *rate, *image, opened=key)
+    _run(execute, path, 'commit', '-q', '-d', *rate, *into, *image, opened=key)
 
 
 def rebase(
@@ -215,12 +219,6 @@ def probe(execute: Execute, path: str, volume: str, key: secrets.Key) -> None:
                 volume=volume, path=path
             ) from error
         raise
-
-
-def map_extents(execute: Execute, path: str) -> str:
-    """Return the extents of a qcow2 image and those below it, as JSON."""
-    arguments = ('map', '--output=json', '-U', '-f', 'qcow2', path)
-    return _run(execute, path, *arguments)
 
 
 def _image(

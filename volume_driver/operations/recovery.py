@@ -49,6 +49,7 @@ from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import header
 from volume_driver.images import qemu_img
 from volume_driver.images import reader
+from volume_driver.images import record
 from volume_driver.images import secrets
 from volume_driver.operations import context as contexts
 from volume_driver.operations import locking
@@ -169,18 +170,25 @@ def _free_leaked(
             target = overlay = step.overlay
         else:
             continue
-        # A base that is raw leaks nothing; its overlay knows what it is.
+        # A base that is raw leaks nothing.
         path = context.path(overlay)
-        if target != overlay and (
-            not files.is_file(path)
-            or header.read(path).backing_format != 'qcow2'
-        ):
+        if not files.is_file(path) or _is_raw(context, volume.name, target):
             continue
         key = context.key(volume) if secrets.is_encrypted(path) else None
         try:
             qemu_img.free_leaked(context.execute, context.path(target), key)
         except exception.CommandFailed as error:
             LOG.warning('%s', error)
+
+
+def _is_raw(context: contexts.Context, volume: str, name: str) -> bool:
+    """Tell whether an image is raw, by the record or by what is above it."""
+    if name != volume:
+        return False
+    known = record.base_format(context.directory, volume)
+    for above in reader.referrers(context.directory, volume, name):
+        known = known or header.read(context.path(above)).backing_format
+    return known != 'qcow2'
 
 
 def recover_all(context: contexts.Context) -> dict[str, str]:

@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import collections.abc
+
 from oslo_log import log
 
 from volume_driver import exception
@@ -46,32 +48,39 @@ def create(
 def delete(
     context: contexts.Context,
     target: hypervisor.Target,
-    snapshot_id: str,
+    snapshot_ids: collections.abc.Sequence[str],
     cascade: bool = False,
 ) -> None:
-    """Delete a snapshot; one that is gone already is no error.
+    """Delete snapshots; one that is gone already is no error.
+
+    Those that lie next to each other go in one pass. Each pass is complete
+    in itself: what stops one leaves those before it deleted.
 
     :param cascade: the volume itself is being deleted: nothing is merged
     """
-    names.check_snapshot(snapshot_id)
+    for snapshot_id in snapshot_ids:
+        names.check_snapshot(snapshot_id)
     with recovery.locked(context, target):
         if not contexts.exists(context, target.name):
             LOG.warning('Volume %s has no files', target.name)
             return
-        unlocked.delete_snapshot(context, target, snapshot_id, cascade)
+        unlocked.delete_snapshots(context, target, snapshot_ids, cascade)
 
 
 def plan_delete(
-    context: contexts.Context, target: hypervisor.Target, snapshot_id: str
-) -> plan.Plan | None:
-    """Return what :func:`delete` would do, None for nothing; change nothing.
+    context: contexts.Context,
+    target: hypervisor.Target,
+    snapshot_ids: collections.abc.Sequence[str],
+) -> list[plan.Plan]:
+    """Return what :func:`delete` would do, pass by pass; change nothing.
 
-    An operation that was cut off is finished first by a real deletion.
+    An operation that was cut off is finished first by a real deletion. The
+    plans after the first go by the files as they are now.
     """
     if not contexts.exists(context, target.name):
-        return None
+        return []
     state = contexts.read(context, target)
-    return unlocked.plan_deletion(context, target, snapshot_id, state)
+    return unlocked.plan_deletions(context, target, snapshot_ids, state)
 
 
 def revert(

@@ -13,14 +13,15 @@
 """Refuses a merge for which the filesystem has no room, before it begins.
 
 A merge that runs into a full filesystem loses nothing, but it helps nobody
-either. What it needs at most is known at once from the sizes of the files;
-only where that does not fit is the map of the images asked for the exact
-figure. Merges that run on other volumes of the directory are counted in: each
-has its journal there, with what it may still write.
+either. What it needs at most is known at once from its plan; only where that
+does not fit, and is not exact, are the images looked at for the exact figure,
+however large they are. Merges that run on other volumes of the directory are
+counted in: each has its journal there, with what it may still write.
 """
 
 from __future__ import annotations
 
+from volume_driver import chain
 from volume_driver import exception
 from volume_driver import files
 from volume_driver import journal as journals
@@ -35,27 +36,23 @@ _MARGIN = 1 << 20
 
 
 def check(
-    context: contexts.Context, content: plan.Plan, encrypted: bool = False
+    context: contexts.Context, content: plan.Plan, found: chain.Chain
 ) -> None:
     """Check that there is room for a merge.
 
-    :param encrypted: the images are, and have no map without a passphrase:
-        what it needs at most is all that is known
     :raises MergeNeedsSpace: when there is not
     """
     if not content.way or not content.cost:
         return
     free = files.available(context.directory) - _promised(context)
-    if _with_tables(content.cost) <= free:
-        return
-    exact = _with_tables(
-        content.cost if encrypted else _exact(context, content)
-    )
-    if exact > free:
+    needed = _with_tables(content.cost)
+    if needed > free and not content.exact:
+        needed = _with_tables(_exact(context, content, found))
+    if needed > free:
         raise exception.MergeNeedsSpace(
             operation=content.operation,
             volume=content.volume,
-            needed=exact,
+            needed=needed,
             available=max(free, 0),
             directory=context.directory,
         )
@@ -77,14 +74,17 @@ def _promised(context: contexts.Context) -> int:
     return total
 
 
-def _exact(context: contexts.Context, content: plan.Plan) -> int:
+def _exact(
+    context: contexts.Context, content: plan.Plan, found: chain.Chain
+) -> int:
     for step in content.steps:
         if isinstance(step, plan.Commit):
-            found = allocation.of_pair(context.execute, context.path(step.top))
-            return found.commit
-        if isinstance(step, plan.Pull):
-            found = allocation.of_pair(
-                context.execute, context.path(step.overlay)
-            )
-            return found.pull
+            images = found.between(step.base, step.top)
+        elif isinstance(step, plan.Pull):
+            above = found.above(step.backing) if step.backing else found.base
+            images = found.between((above or found.base).name, step.overlay)
+        else:
+            continue
+        costs = allocation.measure(context.directory, images, limit=None)
+        return min(content.cost, costs.of(content.way))
     return content.cost

@@ -14,12 +14,15 @@
 
 from __future__ import annotations
 
+import collections.abc
+
 from oslo_log import log
 
 from volume_driver import exception
 from volume_driver import files
 from volume_driver import names
 from volume_driver.hypervisors import base as hypervisor
+from volume_driver.images import allocation
 from volume_driver.operations import context as contexts
 from volume_driver.operations import run
 from volume_driver.operations import space
@@ -60,46 +63,71 @@ def create_snapshot(
 
 
 def delete_snapshot(
+    context: contexts.Context, target: hypervisor.Target, snapshot_id: str
+) -> None:
+    """Delete a snapshot; see :func:`delete_snapshots`."""
+    delete_snapshots(context, target, (snapshot_id,))
+
+
+def delete_snapshots(
     context: contexts.Context,
     target: hypervisor.Target,
-    snapshot_id: str,
+    snapshot_ids: collections.abc.Sequence[str],
     cascade: bool = False,
 ) -> None:
-    """Delete a snapshot; one that is gone already is no error.
+    """Delete snapshots; one that is gone already is no error.
+
+    Those that lie next to each other go in one pass. What stops one pass
+    leaves those before it deleted, and the others as they are.
 
     :param cascade: the volume itself is being deleted: nothing is merged
-    :raises MergeNeedsSpace: when the filesystem has no room for the merge
+    :raises MergeNeedsSpace: when the filesystem has no room for a merge
     """
     state = contexts.read(context, target, cascade)
-    content = plan_deletion(context, target, snapshot_id, state, cascade)
-    if content is None:
+    gone = [each for each in snapshot_ids if each not in state.info.snapshots]
+    if gone:
         LOG.warning(
-            'Snapshot %s of %s is gone already', snapshot_id, target.name
+            'Snapshot %s of %s is gone already', ', '.join(gone), target.name
         )
-        return
-    space.check(context, content, state.chain.encrypted)
-    run.run(context, target, content, state.found)
+    while True:
+        plans = plan_deletions(context, target, snapshot_ids, state, cascade)
+        if not plans:
+            return
+        space.check(context, plans[0], state.chain)
+        run.run(context, target, plans[0], state.found)
+        if len(plans) == 1:
+            return
+        state = contexts.read(context, target, cascade)
 
 
-def plan_deletion(
+def plan_deletions(
     context: contexts.Context,
     target: hypervisor.Target,
-    snapshot_id: str,
+    snapshot_ids: collections.abc.Sequence[str],
     state: contexts.State,
     cascade: bool = False,
-) -> plan.Plan | None:
-    """Return the plan of a deletion; None when there is no such snapshot."""
-    if snapshot_id not in state.info.snapshots:
-        return None
+) -> list[plan.Plan]:
+    """Return a plan for each pass of a deletion, none for nothing to do.
+
+    Only the first is to be carried out: it changes what the others go by.
+    """
+    known = [each for each in snapshot_ids if each in state.info.snapshots]
     if cascade and not state.live:
-        return planning_delete.plan_forget(
-            target.name, snapshot_id, state.info
+        if not known:
+            return []
+        return [planning_delete.plan_forget(target.name, known, state.info)]
+    return [
+        planning_delete.plan_delete(
+            target.name,
+            each,
+            state.chain,
+            state.info,
+            state.live,
+            context.settings.merge_direction,
+            allocation.measure(
+                context.directory,
+                planning_delete.merged(state.chain, state.info, each),
+            ),
         )
-    return planning_delete.plan_delete(
-        target.name,
-        snapshot_id,
-        state.chain,
-        state.info,
-        state.live,
-        context.settings.merge_direction,
-    )
+        for each in planning_delete.runs(state.chain, state.info, known)
+    ]

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Plans the deletion of a snapshot, and of a whole volume.
+"""Plans the deletion of snapshots, and of a whole volume.
 
 Deleting snapshot S merges the pair (B, O): O is S's overlay, B its backing
 image. A commit puts O into B, a pull puts B into O::
@@ -20,145 +20,178 @@ image. A commit puts O into B, a pull puts B into O::
 
 Both leave every other snapshot and the active view as they were. After a pull
 the snapshot whose overlay was B has the overlay O.
+
+Snapshots whose overlays lie on each other, a run, go in one pass::
+
+    ... <- B <- O1 <- ... <- On <- above^   commit:  ... <- B  <- above^
+                                            pull:    ... <- On <- above^
 """
 
 from __future__ import annotations
 
+import collections.abc
+
 from volume_driver import chain
-from volume_driver import exception
 from volume_driver import info
+from volume_driver.images import allocation
+from volume_driver.planning import cost
 from volume_driver.planning import plan
+
+
+def runs(
+    found: chain.Chain,
+    content: info.Info,
+    snapshot_ids: collections.abc.Iterable[str],
+) -> list[tuple[str, ...]]:
+    """Group snapshots that can be deleted in one pass, the oldest first.
+
+    Images that are encrypted are merged one by one.
+
+    :param snapshot_ids: those that ``.info`` does not hold are left out
+    """
+    wanted = frozenset(snapshot_ids)
+    grouped: list[list[str]] = []
+    last = None
+    for at, name in enumerate(found.names):
+        snapshot_id = content.snapshot_of(name)
+        if snapshot_id is None or snapshot_id not in wanted:
+            continue
+        if last == at - 1 and not found.encrypted:
+            grouped[-1].append(snapshot_id)
+        else:
+            grouped.append([snapshot_id])
+        last = at
+    return [tuple(run) for run in grouped]
+
+
+def merged(
+    found: chain.Chain,
+    content: info.Info,
+    run: collections.abc.Sequence[str],
+) -> tuple[chain.Image, ...]:
+    """Return B, O1 to On of a run, the lowest first."""
+    names = [content.snapshots[snapshot_id] for snapshot_id in run]
+    lowest = found.frozen(names[0])
+    return (lowest, *(found[name] for name in names))
 
 
 def plan_delete(
     volume: str,
-    snapshot_id: str,
+    run: collections.abc.Sequence[str],
     found: chain.Chain,
     content: info.Info,
     live: bool,
     direction: str,
+    costs: allocation.Costs | None = None,
 ) -> plan.Plan:
-    """Plan the deletion of a snapshot by a merge.
+    """Plan the deletion of snapshots by one merge.
 
+    :param run: their ids, as one of :func:`runs`
     :param live: a guest runs on the chain
     :param direction: option ``merge_direction``
+    :param costs: of both ways, None to go by the sizes of the files
     :raises DirectionImpossible: when that direction does not exist here
     """
-    overlay = found[content.snapshots[snapshot_id]]
-    pulled = found.frozen(overlay.name)
+    images = merged(found, content, run)
     no_pull = None
     if found.encrypted:
         no_pull = 'the images are encrypted, and those are only committed'
-    elif live and overlay != found.active:
+    elif live and images[-1] != found.active:
         no_pull = (
             'libvirt cannot pull into an image that is not the active one of '
             'a running guest'
         )
-    way, reason, cost = choose(volume, pulled, overlay, no_pull, direction)
-    operation = f'delete snapshot {snapshot_id}'
+    costs = costs or allocation.estimate(images)
+    way, reason = cost.choose(volume, images[0], costs, no_pull, direction)
     make = _commit if way == 'commit' else _pull
-    steps = make(snapshot_id, pulled, overlay, found, content)
-    return plan.Plan(operation, volume, steps, way, reason, cost)
+    return plan.Plan(
+        operation=_operation(run),
+        volume=volume,
+        steps=make(run, images, found, content),
+        way=way,
+        reason=reason,
+        cost=costs.of(way),
+        exact=way in costs.exact,
+        other_cost=costs.of('pull' if way == 'commit' else 'commit'),
+    )
 
 
-def choose(
-    volume: str,
-    pulled: chain.Image,
-    overlay: chain.Image,
-    no_pull: str | None,
-    direction: str,
-) -> tuple[str, str, int]:
-    """Choose the way of a merge; return it, the reason and the bytes.
+def _operation(run: collections.abc.Sequence[str]) -> str:
+    noun = 'snapshot' if len(run) == 1 else 'snapshots'
+    return f'delete {noun} {", ".join(run)}'
 
-    A commit copies what the overlay has allocated, a pull at most what the
-    image below has. QEMU cannot tell what a raw image has allocated, so a
-    pull from one reads all of it, holes too.
 
-    :param no_pull: why a pull does not exist here, None where it does
-    :raises DirectionImpossible: when the wanted way does not exist
-    """
-    costs = {'commit': overlay.allocated, 'pull': pulled.allocated}
-    if no_pull is not None:
-        if direction == 'pull':
-            raise exception.DirectionImpossible(
-                volume=volume, direction=direction, reason=no_pull
-            )
-        way, reason = 'commit', f'the only way: {no_pull}'
-    elif direction != 'auto':
-        way, reason = direction, 'option merge_direction'
-    elif pulled.format == 'raw':
-        way = 'pull' if pulled.size < costs['commit'] else 'commit'
-        reason = (
-            f'commit copies at most {costs["commit"]} bytes, '
-            f'pull reads all {pulled.size} of a raw image'
-        )
-    else:
-        way = 'pull' if costs['pull'] < costs['commit'] else 'commit'
-        reason = (
-            f'commit copies at most {costs["commit"]} bytes, '
-            f'pull at most {costs["pull"]}'
-        )
-    return way, reason, costs[way]
+def _without(
+    content: info.Info, run: collections.abc.Sequence[str]
+) -> info.Info:
+    for snapshot_id in run:
+        content = content.without_snapshot(snapshot_id)
+    return content
 
 
 def _commit(
-    snapshot_id: str,
-    base: chain.Image,
-    top: chain.Image,
+    run: collections.abc.Sequence[str],
+    images: tuple[chain.Image, ...],
     found: chain.Chain,
     content: info.Info,
 ) -> tuple[plan.Step, ...]:
-    after = content.without_snapshot(snapshot_id)
+    base, *overlays = images
+    top = overlays[-1]
+    after = _without(content, run)
+    # Nothing refers to an image any more once those above it are gone.
+    removals = [plan.Remove(image.name) for image in reversed(overlays)]
     above = found.above(top.name)
     if above is None:
         return (
             plan.Commit(top.name, base.name, None),
             plan.StartFrom(base.name, base.format),
             plan.Record(info.Info(base.name, after.snapshots).as_dict()),
-            plan.Remove(top.name),
+            *removals,
         )
     return (
         plan.Commit(top.name, base.name, above.name),
         plan.Point(above.name, base.name, base.format),
         plan.StartFrom(found.active.name, found.active.format),
         plan.Record(after.as_dict()),
-        plan.Remove(top.name),
+        *removals,
     )
 
 
 def _pull(
-    snapshot_id: str,
-    pulled: chain.Image,
-    overlay: chain.Image,
+    run: collections.abc.Sequence[str],
+    images: tuple[chain.Image, ...],
     found: chain.Chain,
     content: info.Info,
 ) -> tuple[plan.Step, ...]:
-    after = content.without_snapshot(snapshot_id)
-    backing = found.below(pulled.name)
+    *pulled, overlay = images
+    after = _without(content, run)
+    backing = found.below(pulled[0].name)
     return (
         plan.Pull(
             overlay=overlay.name,
-            pulled=pulled.name,
-            pulled_format=pulled.format,
+            pulled=pulled[-1].name,
+            pulled_format=pulled[-1].format,
             backing=backing.name if backing else None,
             backing_format=backing.format if backing else None,
         ),
         plan.StartFrom(found.active.name, found.active.format),
-        plan.Record(after.with_renamed(pulled.name, overlay.name).as_dict()),
-        plan.Remove(pulled.name),
+        plan.Record(
+            after.with_renamed(pulled[0].name, overlay.name).as_dict()
+        ),
+        *(plan.Remove(image.name) for image in reversed(pulled)),
     )
 
 
 def plan_forget(
-    volume: str, snapshot_id: str, content: info.Info
+    volume: str, run: collections.abc.Sequence[str], content: info.Info
 ) -> plan.Plan:
-    """Plan the deletion of a snapshot of a volume that is going itself.
+    """Plan the deletion of snapshots of a volume that is going itself.
 
     No merge: all files of the volume go with it.
     """
-    after = content.without_snapshot(snapshot_id)
+    after = _without(content, run)
     return plan.Plan(
-        operation=f'delete snapshot {snapshot_id}',
+        operation=_operation(run),
         volume=volume,
         steps=(plan.Record(after.as_dict()),),
         way='none',

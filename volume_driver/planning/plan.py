@@ -61,11 +61,11 @@ class Switch:
 
 @dataclasses.dataclass(frozen=True)
 class Commit:
-    """Merge an overlay down into its backing image, up to the barrier.
+    """Merge an overlay, and those between, down into an image below it.
 
-    On disk: the base holds what the top allocated. Done: marked, or a guest
-    runs on the chain without the top. Cut off: commit again, the top is
-    unchanged and is the truth until the mark.
+    Up to the barrier. On disk: the base holds what they allocated. Done:
+    marked, or a guest runs on the chain without the top. Cut off: commit
+    again, the top is unchanged and is the truth until the mark.
 
     :param above: the image on top of the merged one, None if top is active
     """
@@ -80,13 +80,13 @@ class Commit:
 
 @dataclasses.dataclass(frozen=True)
 class Pull:
-    """Merge a backing image up into its overlay, up to the barrier.
+    """Merge one or more images up into the overlay above them.
 
-    On disk: the overlay holds what the pulled image had, and names the image
-    below that one. Done: marked. Cut off: the new name may stand there
+    Up to the barrier. On disk: the overlay holds what they had, and names the
+    image below them. Done: marked. Cut off: the new name may stand there
     without the data, so the old one (``pulled``) is put back first.
 
-    :param pulled: the image that is merged, the backing image before
+    :param pulled: the highest image that is merged, the backing image before
     :param backing: the backing image after, None for none
     """
 
@@ -246,7 +246,9 @@ class Plan:
     :param volume: name of the volume
     :param way: ``commit``, ``pull`` or empty
     :param reason: why that way
-    :param cost: bytes that this way copies, at most
+    :param cost: bytes that this way copies
+    :param exact: that is counted; else it is the most that it can be
+    :param other_cost: bytes that the other way would copy, likewise
     """
 
     operation: str
@@ -255,6 +257,8 @@ class Plan:
     way: str = ''
     reason: str = ''
     cost: int = 0
+    exact: bool = False
+    other_cost: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """Return the plan as plain values, for JSON."""

@@ -117,6 +117,36 @@ class DeleteTest(case.LiveTestCase):
         self.check(volume)
 
 
+# Which of five snapshots go by one call, the way, and in how many passes.
+TOGETHER = {
+    'two oldest': ('01', 'commit', 1),
+    'two newest': ('34', 'commit', 1),
+    'two newest, pull': ('34', 'pull', 1),
+    'apart': ('024', 'commit', 3),
+    'all': ('01234', 'commit', 1),
+    'all, pull': ('01234', 'pull', 1),
+}
+
+
+@ddt.ddt
+class DeleteTogetherTest(case.LiveTestCase):
+    @ddt.data(*itertools.product(case.FORMATS, TOGETHER))
+    @ddt.unpack
+    def test_all_that_stays_is_as_it_was(
+        self, volume_format: str, name: str
+    ) -> None:
+        positions, direction, passes = TOGETHER[name]
+        volume, snapshots = self.make_running(volume_format, 5)
+        deleted = [snapshots[int(position)] for position in positions]
+        driver = volume.made.merging(direction)
+        self.assertEqual(passes, len(driver.plan_delete_snapshots(deleted)))
+        volume.delete_snapshots(deleted, direction)
+        self.assertTrue(volume.is_running())
+        self.check(volume)
+        volume.write(3 * MIB, MIB, 0x99)
+        self.check_next_start(volume)
+
+
 @ddt.ddt
 class BandwidthTest(case.LiveTestCase):
     @ddt.data(

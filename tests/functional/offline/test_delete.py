@@ -20,6 +20,7 @@ import json
 import ddt
 
 from tests.fixtures import model
+from tests.fixtures import modelled
 from tests.functional.offline import case
 
 DIRECTIONS = ('commit', 'pull')
@@ -114,6 +115,100 @@ class DeleteAllTest(case.OfflineTestCase):
             volume.made.driver.delete_snapshot(snapshot)
         volume.made.driver.delete_volume(volume.record)
         self.assertEqual({}, model.fingerprint(volume.made.directory))
+
+
+# Which of five snapshots go by one call, and in how many passes.
+TOGETHER = {
+    'two oldest': ('01', 1),
+    'two newest': ('34', 1),
+    'three between': ('321', 1),
+    'apart': ('024', 3),
+    'two and two': ('1043', 2),
+    'all': ('01234', 1),
+}
+
+
+@ddt.ddt
+class DeleteTogetherTest(case.OfflineTestCase):
+    @ddt.data(*itertools.product(TOGETHER, DIRECTIONS, case.FORMATS))
+    @ddt.unpack
+    def test_all_others_stay_bit_for_bit(
+        self, name: str, direction: str, volume_format: str
+    ) -> None:
+        positions, passes = TOGETHER[name]
+        volume = self.make_volume(volume_format)
+        snapshots = self.make_snapshots(volume, 5)
+        deleted = [snapshots[int(position)] for position in positions]
+        driver = volume.made.merging(direction)
+        self.assertEqual(passes, len(driver.plan_delete_snapshots(deleted)))
+        volume.delete_snapshots(deleted, direction)
+        self.check(volume)
+        self.check_images(volume)
+
+    def test_of_two_volumes(self) -> None:
+        first = self.make_volume('raw')
+        second = modelled.ModelledVolume.create(first.made)
+        deleted = []
+        for volume in (first, second):
+            deleted += self.make_snapshots(volume, 3)[:2]
+        first.made.driver.delete_snapshots(deleted[::2] + deleted[1::2])
+        for record in deleted:
+            owner = first if record.volume is first.record else second
+            owner.forget_snapshot(record)
+        for volume in (first, second):
+            self.check(volume)
+
+    def test_one_that_is_gone_already(self) -> None:
+        volume = self.make_volume('raw')
+        first, second, _ = self.make_snapshots(volume, 3)
+        volume.delete_snapshot(second)
+        volume.made.driver.delete_snapshots([first, second])
+        volume.forget_snapshot(first)
+        self.check(volume)
+
+    def test_nothing_is_copied_twice(self) -> None:
+        """What is written again and again goes down once."""
+        volume = self.make_volume()
+        snapshots = []
+        volume.write(0, 64 * case.MIB, 0x55)
+        for number in range(4):
+            snapshots.append(volume.create_snapshot())
+            volume.write(0, 8 * case.MIB, 0x60 + number)
+        (plan,) = volume.made.driver.plan_delete_snapshots(snapshots)
+        self.assertEqual(('commit', 8 * case.MIB), (plan.way, plan.cost))
+        self.assertTrue(plan.exact)
+        volume.delete_snapshots(snapshots)
+        self.check(volume)
+
+
+@ddt.ddt
+class AddsNothingTest(case.OfflineTestCase):
+    """Snapshots between which nothing was written."""
+
+    @ddt.data(*itertools.product(POSITIONS, DIRECTIONS, case.FORMATS))
+    @ddt.unpack
+    def test_all_others_stay_bit_for_bit(
+        self, position: str, direction: str, volume_format: str
+    ) -> None:
+        volume = self.make_volume(volume_format)
+        self.make_snapshots(volume, 1)
+        snapshots = [volume.create_snapshot() for _ in range(4)]
+        volume.delete_snapshot(snapshots[POSITIONS[position]], direction)
+        self.check(volume)
+        self.check_images(volume)
+
+    @ddt.data(*DIRECTIONS)
+    def test_grown_in_between(self, direction: str) -> None:
+        volume = self.make_volume()
+        self.make_snapshots(volume, 1)
+        small = volume.create_snapshot()
+        volume.extend(2)
+        large = volume.create_snapshot()
+        volume.write(2 * 1024 * case.MIB - case.MIB, case.MIB, 0x11)
+        volume.delete_snapshot(small, direction)
+        self.check(volume)
+        volume.delete_snapshot(large, direction)
+        self.check(volume)
 
 
 @ddt.ddt

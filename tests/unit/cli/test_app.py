@@ -39,7 +39,7 @@ class Driver:
 
     def __init__(self) -> None:
         self.calls: list[tuple[typing.Any, ...]] = []
-        self.plan: plan.Plan | None = None
+        self.plans: list[plan.Plan] = []
 
     def do_setup(self, context: object) -> None:
         self.calls.append(('do_setup',))
@@ -61,13 +61,16 @@ class Driver:
             ('create_snapshot', snapshot.volume.name, snapshot.id)
         )
 
-    def delete_snapshot(self, snapshot: typing.Any) -> None:
-        self.calls.append(
+    def delete_snapshots(self, deleted: list[typing.Any]) -> None:
+        self.calls += [
             ('delete_snapshot', snapshot.volume.name, snapshot.id)
-        )
+            for snapshot in deleted
+        ]
 
-    def plan_delete_snapshot(self, snapshot: typing.Any) -> plan.Plan | None:
-        return self.plan
+    def plan_delete_snapshots(
+        self, deleted: list[typing.Any]
+    ) -> list[plan.Plan]:
+        return self.plans
 
     def list_volumes(self) -> list[str]:
         return ['volume-bad', 'volume-u']
@@ -201,9 +204,11 @@ guest: demo (running)
         )
 
     def test_dry_run_shows_the_plan(self) -> None:
-        self.driver.plan = plan.Plan('delete', 'volume-u', (plan.Remove('x'),))
+        self.driver.plans = [
+            plan.Plan('delete', 'volume-u', (plan.Remove('x'),))
+        ]
         found = self.output('snapshot', 'delete', 'u', 'a', '--dry-run')
-        self.assertEqual(f'{self.driver.plan}\n', found)
+        self.assertEqual(f'{self.driver.plans[0]}\n', found)
 
     def test_dry_run_says_what_is_gone(self) -> None:
         self.assertIn(

@@ -16,6 +16,7 @@ import ddt
 from oslo_concurrency import processutils
 
 from tests import base
+from tests.fixtures import image_tools
 from tests.unit import fakes
 from volume_driver import exception
 from volume_driver import files
@@ -45,6 +46,7 @@ class OfflineTestCase(base.TestCase):
         fakes.make_volume(self.directory, 'ab')
         self.defined = fakes.Defined()
         self.progress = fakes.Progress()
+        self.verbs: list[str] = []
         self.executor = self.make_executor()
 
     def make_executor(
@@ -67,6 +69,10 @@ class OfflineTestCase(base.TestCase):
 
     def is_done(self, step: plan.Step, marked: bool = False) -> bool:
         return self.executor.is_done(step, fakes.Progress(marked))
+
+    def write(self, name: str) -> None:
+        """Write to one image."""
+        image_tools.qemu_io(self.directory / name, 'qcow2', 'write -P 7 0 64k')
 
     def names(self) -> set[str]:
         return {path.name for path in self.directory.iterdir()}
@@ -130,6 +136,7 @@ class DoTest(OfflineTestCase):
 
     def test_pull_puts_the_old_name_back_first(self) -> None:
         """A new name on disk is no proof of its data."""
+        self.write('volume-u.a')
         path = str(self.directory / 'volume-u.b')
         qemu_img.point(processutils.execute, path, 'volume-u', 'qcow2')
         commands: list[str] = []
@@ -142,6 +149,38 @@ class DoTest(OfflineTestCase):
         self.assertEqual(2, len(commands))
         self.assertIn('-u -f qcow2 -b volume-u.a', commands[0])
         self.assertNotIn('-u', commands[1].split())
+
+    def test_what_adds_nothing_is_not_merged(self) -> None:
+        executor = self.make_executor(self.counting)
+        executor.do(COMMIT, self.progress)
+        self.assertEqual([], self.verbs)
+        self.write('volume-u.b')
+        executor.do(PULL, self.progress)
+        self.assertEqual(['rebase -q -u'], self.verbs)
+        self.assertEqual('volume-u', self.header('volume-u.b').backing)
+
+    def test_what_was_written_meanwhile_is_merged(self) -> None:
+        executor = self.make_executor(self.counting)
+        executor.do(COMMIT, self.progress)
+        self.write('volume-u.b')
+        self.assertFalse(executor.is_done(COMMIT, self.progress))
+        executor.do(COMMIT, self.progress)
+        self.assertEqual(['commit -q -d'], self.verbs)
+
+    def test_images_between_are_committed_too(self) -> None:
+        self.write('volume-u.a')
+        executor = self.make_executor(self.counting)
+        executor.do(plan.Commit('volume-u.b', 'volume-u', None), self.progress)
+        self.assertEqual(['commit -q -d'], self.verbs)
+        top, base = (
+            image_tools.digest(self.directory / name, 'qcow2')
+            for name in ('volume-u.b', 'volume-u')
+        )
+        self.assertEqual(top, base)
+
+    def counting(self, *command: str, **options: typing.Any) -> typing.Any:
+        self.verbs.append(' '.join(command[1:4]))
+        return processutils.execute(*command, **options)
 
     def test_point(self) -> None:
         step = plan.Point('volume-u.b', 'volume-u', 'qcow2')

@@ -10,70 +10,266 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-import hypothesis
-from hypothesis import strategies
+from __future__ import annotations
+
+import os
+import pathlib
+import random
+import typing
+
+import ddt
+from oslo_concurrency import processutils
 
 from tests import base
+from tests.fixtures import image_tools
+from tests.unit import fakes
+from volume_driver import chain
+from volume_driver import exception
 from volume_driver.images import allocation
+from volume_driver.images import clusters
+from volume_driver.images import qemu_img
+from volume_driver.images import reader
+
+_CLUSTER = 65536
+_COUNT = fakes.SIZE // _CLUSTER
+_BOTH = frozenset({'commit', 'pull'})
 
 
-def _extent(depth: int, length: int, data: bool = True) -> dict[str, object]:
-    return {
-        'start': 0,
-        'length': length,
-        'depth': depth,
-        'present': True,
-        'zero': not data,
-        'data': data,
-    }
+class AllocationTestCase(base.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.require_program('qemu-img', 'qemu-utils')
+        self.directory = self.temp_dir()
+
+    def path(self, name: str) -> str:
+        return str(self.directory / name)
+
+    def write(self, name: str, *commands: str, raw: bool = False) -> None:
+        """Let qemu-io run commands on one image, of clusters of 64 KiB."""
+        image_tools.qemu_io(
+            pathlib.Path(self.path(name)), 'raw' if raw else 'qcow2', *commands
+        )
+
+    def chain(self, active: str = 'volume-u.c') -> chain.Chain:
+        return reader.read_chain(
+            str(self.directory), fakes.VOLUME, active, 'raw'
+        )
+
+    def measure(
+        self, lowest: str, top: str, limit: int | None = allocation.LIMIT
+    ) -> allocation.Costs:
+        images = self.chain().between(lowest, top)
+        return allocation.measure(str(self.directory), images, limit)
 
 
-class FromExtentsTest(base.TestCase):
+@ddt.ddt
+class MeasureTest(AllocationTestCase):
+    """``volume-u <- volume-u.a <- volume-u.b <- volume-u.c^``."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.names = fakes.make_volume(self.directory, 'abc')
+
     def test_nothing_is_allocated(self) -> None:
-        self.assertEqual(allocation.Pair(0, 0), allocation.from_extents([]))
-
-    def test_each_depth_counts_for_its_way(self) -> None:
-        found = allocation.from_extents(
-            [_extent(0, 3), _extent(1, 5), _extent(0, 10)]
+        self.assertEqual(
+            allocation.Costs(0, 0, _BOTH),
+            self.measure('volume-u', 'volume-u.a'),
         )
-        self.assertEqual(allocation.Pair(commit=13, pull=5), found)
 
-    def test_zeros_count_nowhere(self) -> None:
-        found = allocation.from_extents(
-            [_extent(0, 3, data=False), _extent(1, 5, data=False)]
+    @ddt.data(*range(6))
+    def test_as_a_model_says(self, seed: int) -> None:
+        """Each layer has some clusters with data, and some that are zero."""
+        generator = random.Random(seed)
+        layers: list[list[str]] = []
+        for name in self.names:
+            held = generator.choices(('', 'data', 'zero'), k=_COUNT)
+            layers.append(held)
+            commands = [
+                f'write {"-P 7" if kind == "data" else "-z"} {at * 64}k 64k'
+                for at, kind in enumerate(held)
+                if kind
+            ]
+            self.write(name, *commands)
+        for lowest in range(3):
+            for top in range(lowest + 1, 4):
+                below = layers[lowest:top]
+                self.assertEqual(
+                    allocation.Costs(
+                        self.seen(layers[lowest + 1 : top + 1], []),
+                        self.seen(below, layers[top]),
+                        _BOTH,
+                    ),
+                    self.measure(self.names[lowest], self.names[top]),
+                    f'from {lowest} to {top}',
+                )
+
+    def seen(self, layers: list[list[str]], hidden: list[str]) -> int:
+        """Return the bytes of data in some layers, the lowest first.
+
+        :param hidden: what is above them, empty for nothing
+        """
+        count = 0
+        for at in range(_COUNT):
+            held = [layer[at] for layer in layers if layer[at]]
+            if held and held[-1] == 'data' and not (hidden and hidden[at]):
+                count += _CLUSTER
+        return count
+
+    def test_a_limit_leaves_the_most(self) -> None:
+        self.write('volume-u.a', 'write 0 64k')
+        found = self.measure('volume-u', 'volume-u.a', limit=0)
+        self.assertEqual(frozenset(), found.exact)
+        images = self.chain().between('volume-u', 'volume-u.a')
+        self.assertEqual(allocation.estimate(images), found)
+        self.assertLessEqual(_CLUSTER, found.commit)
+
+    def test_a_limit_for_what_is_below(self) -> None:
+        self.write('volume-u.a', 'write 0 64k')
+        found = self.measure('volume-u.a', 'volume-u.b', limit=0)
+        self.assertEqual(frozenset({'commit'}), found.exact)
+        self.assertEqual(0, found.commit)
+        self.assertEqual(found.pull, found.of('pull'))
+
+    def test_other_clusters_below_are_not_compared(self) -> None:
+        """A base from elsewhere may have clusters of any size."""
+        command = ('create', '-q', '-f', 'qcow2', '-o', 'cluster_size=2M')
+        processutils.execute(
+            'qemu-img', *command, self.path('volume-u'), str(fakes.SIZE)
         )
-        self.assertEqual(allocation.Pair(0, 0), found)
+        self.write('volume-u', 'write 0 64k')
+        found = self.measure('volume-u', 'volume-u.a')
+        self.assertEqual(frozenset({'commit'}), found.exact)
 
-    def test_images_further_below_stay_where_they_are(self) -> None:
-        found = allocation.from_extents([_extent(2, 7), _extent(9, 7)])
-        self.assertEqual(allocation.Pair(0, 0), found)
-
-    @hypothesis.given(
-        strategies.lists(
-            strategies.tuples(
-                strategies.integers(0, 5),
-                strategies.integers(1, 1 << 40),
-                strategies.booleans(),
-            )
+    def test_subclusters_are_not_counted(self) -> None:
+        command = ('create', '-q', '-f', 'qcow2', '-u', '-o', 'extended_l2=on')
+        processutils.execute(
+            *('qemu-img', *command, '-b', 'volume-u', '-F', 'qcow2'),
+            *(self.path('volume-u.a'), str(fakes.SIZE)),
         )
-    )
-    def test_no_more_is_copied_than_there_is(
-        self, extents: list[tuple[int, int, bool]]
+        found = self.measure('volume-u', 'volume-u.a')
+        self.assertEqual(frozenset(), found.exact)
+
+    def test_compressed_clusters_are_data(self) -> None:
+        self.write('volume-u.a', 'write -c -P 7 0 64k')
+        self.assertEqual(
+            _CLUSTER, self.measure('volume-u', 'volume-u.a').commit
+        )
+
+    def test_an_image_that_is_gone(self) -> None:
+        images = self.chain().between('volume-u', 'volume-u.a')
+        os.unlink(self.path('volume-u'))
+        self.assertRaises(
+            exception.ImageInvalid,
+            allocation.measure,
+            str(self.directory),
+            images,
+        )
+
+    @ddt.data((0x30, 8), (40, 8))
+    @ddt.unpack
+    def test_tables_outside_the_file_tell_nothing(
+        self, where: int, length: int
     ) -> None:
-        found = allocation.from_extents(_extent(*each) for each in extents)
-        total = sum(length for _, length, data in extents if data)
-        self.assertLessEqual(found.commit + found.pull, total)
+        """An entry of the L1 table, or the place of the whole table."""
+        self.write('volume-u.a', 'write 0 64k')
+        with open(self.path('volume-u.a'), 'r+b') as image:
+            if where == 0x30:
+                image.seek(40)
+                where = int.from_bytes(image.read(8), 'big')
+            image.seek(where)
+            image.write((1 << 40).to_bytes(length, 'big'))
+        self.assertIsNone(clusters.read(self.path('volume-u.a')))
 
 
-class OfPairTest(base.TestCase):
-    def test_the_map_of_the_overlay_is_asked_for(self) -> None:
-        def execute(*command: str, **_: object) -> tuple[str, str]:
-            self.assertEqual('/volumes/v.a', command[-1])
-            return (
-                '[{"start": 0, "length": 65536, "depth": 1, "present": true,'
-                ' "zero": false, "data": true, "offset": 0}]',
-                '',
+class RawTest(AllocationTestCase):
+    """``volume-u <- volume-u.c^``, the base raw."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        path = self.path('volume-u')
+        qemu_img.create(processutils.execute, path, 'raw', fakes.SIZE)
+        qemu_img.create_overlay(
+            processutils.execute,
+            self.path('volume-u.c'),
+            *('volume-u', 'raw', fakes.SIZE),
+        )
+
+    def test_what_the_filesystem_tells(self) -> None:
+        self.write('volume-u', 'write 0 64k', 'write 256k 128k', raw=True)
+        self.write('volume-u.c', 'write 320k 64k')
+        self.assertEqual(
+            allocation.Costs(_CLUSTER, 2 * _CLUSTER, _BOTH),
+            self.measure('volume-u', 'volume-u.c'),
+        )
+
+    def test_an_extent_over_two_tables(self) -> None:
+        found = clusters.read_raw(self.path('volume-u'), 512)
+        assert found is not None
+        self.assertTrue(found.blank)
+        self.write('volume-u', 'write 0 128k', raw=True)
+        found = clusters.read_raw(self.path('volume-u'), 512)
+        assert found is not None
+        # 64 clusters of 512 bytes below each table.
+        self.assertEqual({0, 1, 2, 3}, set(found.tables))
+        self.assertEqual(128 << 10, clusters.seen([found]))
+
+    def test_too_many_extents(self) -> None:
+        self.write('volume-u', 'write 0 64k', 'write 256k 64k', raw=True)
+        self.assertIsNone(
+            clusters.read_raw(self.path('volume-u'), _CLUSTER, limit=1)
+        )
+
+
+@ddt.ddt
+class AddsNothingTest(AllocationTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        fakes.make_volume(self.directory, 'abc')
+
+    def adds_nothing(self, top: str = 'volume-u.c') -> bool:
+        return allocation.adds_nothing(str(self.directory), top, 'volume-u')
+
+    def test_blank_overlays(self) -> None:
+        self.assertTrue(self.adds_nothing('volume-u.a'))
+        self.assertTrue(self.adds_nothing())
+
+    @ddt.data('write 0 512', 'write -z 0 64k', 'write -c 0 64k')
+    def test_anything_in_any_of_them(self, command: str) -> None:
+        self.write('volume-u.b', command)
+        self.assertTrue(self.adds_nothing('volume-u.a'))
+        self.assertFalse(self.adds_nothing())
+
+    def test_what_was_discarded_counts(self) -> None:
+        self.write('volume-u', 'write -P 7 0 64k')
+        self.write('volume-u.b', 'write 0 64k', 'discard 0 64k')
+        self.assertFalse(self.adds_nothing())
+
+    def test_another_size(self) -> None:
+        qemu_img.resize(
+            processutils.execute,
+            self.path('volume-u.c'),
+            'qcow2',
+            2 * fakes.SIZE,
+        )
+        self.assertFalse(self.adds_nothing())
+
+    @ddt.data(fakes.SIZE, 2 * fakes.SIZE)
+    def test_a_raw_base(self, size: int) -> None:
+        path = self.path('volume-u')
+        os.unlink(path)
+        qemu_img.create(processutils.execute, path, 'raw', size)
+        above: dict[str, typing.Any] = {'execute': processutils.execute}
+        qemu_img.point(
+            **above,
+            path=self.path('volume-u.a'),
+            backing='volume-u',
+            backing_format='raw',
+        )
+        self.assertEqual(size == fakes.SIZE, self.adds_nothing())
+
+    def test_not_below(self) -> None:
+        self.assertFalse(
+            allocation.adds_nothing(
+                str(self.directory), 'volume-u.a', 'volume-u.c'
             )
-
-        found = allocation.of_pair(execute, '/volumes/v.a')
-        self.assertEqual(allocation.Pair(commit=0, pull=65536), found)
+        )

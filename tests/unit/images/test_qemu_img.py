@@ -64,6 +64,12 @@ class CommandTest(base.TestCase):
             'commit', '-q', '-d', '-f', 'qcow2', '/volumes/v.a'
         )
 
+    def test_commit_over_images_between(self) -> None:
+        qemu_img.commit(self.execute, '/volumes/v.b', 'v')
+        self.assert_command(
+            *('commit', '-q', '-d', '-b', 'v', '-f', 'qcow2', '/volumes/v.b')
+        )
+
     def test_bandwidth_is_given_in_bytes(self) -> None:
         qemu_img.commit(self.execute, '/volumes/v.a', bandwidth=3)
         self.assert_command(
@@ -108,11 +114,6 @@ class CommandTest(base.TestCase):
             *('convert', '-q', '-n', '-f', 'raw', '-O', 'qcow2'),
             *('-t', 'writeback', '/a', '/b'),
         )
-
-    def test_map_takes_no_lock_and_is_returned(self) -> None:
-        found = qemu_img.map_extents(self.execute, '/volumes/v.a')
-        self.assertEqual('output', found)
-        self.assertIn('-U', self.execute.commands[0])
 
     def test_children_run_in_the_directory_and_speak_english(self) -> None:
         qemu_img.commit(self.execute, '/volumes/v.a')

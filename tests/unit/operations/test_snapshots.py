@@ -114,7 +114,7 @@ class CreateTest(SnapshotsTestCase):
 @ddt.ddt
 class DeleteTest(SnapshotsTestCase):
     def delete(self, snapshot: str, cascade: bool = False) -> None:
-        snapshots.delete(self.context, self.target, snapshot, cascade)
+        snapshots.delete(self.context, self.target, (snapshot,), cascade)
 
     @ddt.data(
         ('commit', 'a', {'active': 'volume-u.b', 'b': 'volume-u.b'}, 'a'),
@@ -174,11 +174,11 @@ class DeleteTest(SnapshotsTestCase):
 
     def test_dry_run_changes_nothing(self) -> None:
         before = self.names()
-        found = snapshots.plan_delete(self.context, self.target, 'b')
+        (found,) = snapshots.plan_delete(self.context, self.target, ('b',))
         self.assertIn('delete snapshot b of volume-u', str(found))
         self.assertEqual(before, self.names())
-        self.assertIsNone(
-            snapshots.plan_delete(self.context, self.target, 'z')
+        self.assertEqual(
+            [], snapshots.plan_delete(self.context, self.target, ('z',))
         )
 
 

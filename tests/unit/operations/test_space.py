@@ -10,16 +10,21 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import dataclasses
+
 import ddt
 
 from tests import base
 from tests.unit import fakes
+from tests.unit.planning import chains
+from volume_driver import chain
 from volume_driver import exception
 from volume_driver import files
 from volume_driver import journal as journals
 from volume_driver.hypervisors import base as hypervisors
 from volume_driver.images import allocation
 from volume_driver.operations import space
+from volume_driver.planning import delete
 from volume_driver.planning import plan
 
 _MIB = 1 << 20
@@ -34,13 +39,17 @@ class CheckTest(base.TestCase):
         super().setUp()
         self.directory = self.temp_dir()
         self.context = fakes.context(self.directory)
-        self.asked: list[str] = []
-        self.exact = allocation.Pair(commit=10 * _MIB, pull=20 * _MIB)
-        self.patch(allocation, 'of_pair', self.of_pair)
+        self.chain, _ = chains.make('a')
+        self.asked: list[tuple[str, ...]] = []
+        self.exact = allocation.Costs(10 * _MIB, 20 * _MIB)
+        self.patch(allocation, 'measure', self.measure)
         self.free(100 * _MIB)
 
-    def of_pair(self, _: object, overlay: str) -> allocation.Pair:
-        self.asked.append(overlay)
+    def measure(
+        self, _: str, images: tuple[chain.Image, ...], limit: int | None
+    ) -> allocation.Costs:
+        self.assertIsNone(limit)
+        self.asked.append(tuple(image.name for image in images))
         return self.exact
 
     def free(self, size: int) -> None:
@@ -51,12 +60,16 @@ class CheckTest(base.TestCase):
         cost: int,
         step: plan.Step = COMMIT,
         volume: str = fakes.VOLUME,
-        way: str = 'commit',
+        way: str | None = None,
+        exact: bool = False,
     ) -> plan.Plan:
-        return plan.Plan('delete snapshot a', volume, (step,), way, '', cost)
+        if way is None:
+            way = 'commit' if isinstance(step, plan.Commit) else 'pull'
+        operation = 'delete snapshot a'
+        return plan.Plan(operation, volume, (step,), way, '', cost, exact)
 
     def check(self, content: plan.Plan) -> None:
-        space.check(self.context, content)
+        space.check(self.context, content, self.chain)
 
     def test_what_fits_at_most_is_not_asked_for(self) -> None:
         self.check(self.make_plan(50 * _MIB))
@@ -65,7 +78,28 @@ class CheckTest(base.TestCase):
     @ddt.data(COMMIT, PULL)
     def test_what_fits_exactly_is_asked_for(self, step: plan.Step) -> None:
         self.check(self.make_plan(500 * _MIB, step))
-        self.assertEqual([f'{self.directory}/volume-u.a'], self.asked)
+        self.assertEqual([('volume-u', 'volume-u.a')], self.asked)
+
+    def test_what_is_exact_is_not_asked_for(self) -> None:
+        content = self.make_plan(500 * _MIB, exact=True)
+        error = self.assertRaises(
+            exception.MergeNeedsSpace, self.check, content
+        )
+        assert isinstance(error.needed, int)
+        self.assertLess(500 * _MIB, error.needed)
+        self.assertEqual([], self.asked)
+
+    @ddt.data('commit', 'pull')
+    def test_all_images_of_a_run_are_looked_at(self, way: str) -> None:
+        self.chain, content = chains.make('abc')
+        (found,) = delete.runs(self.chain, content, 'bc')
+        made = delete.plan_delete(
+            fakes.VOLUME, found, self.chain, content, False, way
+        )
+        self.check(dataclasses.replace(made, cost=500 * _MIB))
+        self.assertEqual(
+            [('volume-u.a', 'volume-u.b', 'volume-u.c')], self.asked
+        )
 
     @ddt.data((COMMIT, 10), (PULL, 20))
     @ddt.unpack
@@ -83,7 +117,7 @@ class CheckTest(base.TestCase):
 
     def test_merges_of_other_volumes_are_counted_in(self) -> None:
         content = self.make_plan(90 * _MIB)
-        self.exact = allocation.Pair(90 * _MIB, 0)
+        self.exact = allocation.Costs(90 * _MIB, 0)
         self.check(content)
         journals.begin(
             str(self.directory),

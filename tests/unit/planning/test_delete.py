@@ -19,6 +19,7 @@ from tests.unit.planning import chains
 from volume_driver import chain
 from volume_driver import exception
 from volume_driver import info
+from volume_driver.images import allocation
 from volume_driver.planning import delete
 from volume_driver.planning import plan
 
@@ -33,7 +34,7 @@ def _plan(
 ) -> plan.Plan:
     found, content = chains.make(snapshots, base_format, allocated)
     return delete.plan_delete(
-        chains.VOLUME, snapshot, found, content, live, direction
+        chains.VOLUME, (snapshot,), found, content, live, direction
     )
 
 
@@ -52,7 +53,7 @@ class EncryptedTest(base.TestCase):
             'abc', allocated=(10, 20, 1000, 1000), encrypted=True
         )
         return delete.plan_delete(
-            chains.VOLUME, 'c', found, content, live, direction
+            chains.VOLUME, ('c',), found, content, live, direction
         )
 
     @ddt.data(False, True)
@@ -295,65 +296,177 @@ class MeaningTest(base.TestCase):
     the images below its overlay.
     """
 
+    def setUp(self) -> None:
+        super().setUp()
+        self.begin()
+
+    def begin(self) -> None:
+        self.found, self.content = chains.make('abcde')
+        self.images = {name: {name} for name in self.found.names}
+        self.everything = set(self.found.names)
+        self.views = {
+            key: set(self.below(name))
+            for key, name in self.content.snapshots.items()
+        }
+
     @hypothesis.given(_orders, _ways)
-    def test_views_stay_the_same(
+    def test_one_after_the_other(
         self, order: list[str], ways: list[str]
     ) -> None:
-        found, content = chains.make('abcde')
-        images = {name: {name} for name in found.names}
-        names = list(found.names)
-        views = {
-            key: set(names[: names.index(name)])
-            for key, name in content.snapshots.items()
-        }
-        everything = set(names)
+        self.begin()
         for snapshot, way in zip(order, ways, strict=True):
-            content_plan = delete.plan_delete(
-                chains.VOLUME, snapshot, found, content, False, way
-            )
-            names = self.carry_out(content_plan, names, images)
-            after = _record(content_plan)
-            content = info.Info(after.pop('active'), after)
-            found, _ = self.rebuild(names)
-            del views[snapshot]
-            self.assertEqual(names[-1], content.active)
-            self.assertEqual(set(views), set(content.snapshots))
-            for key, expected in views.items():
-                below = names[: names.index(content.snapshots[key])]
-                self.assertEqual(expected, self.seen(below, images))
-            self.assertEqual(everything, self.seen(names, images))
+            self.delete((snapshot,), way)
 
-    def seen(self, names: list[str], images: dict[str, set[str]]) -> set[str]:
-        return {write for name in names for write in images[name]}
+    @hypothesis.given(
+        strategies.lists(
+            strategies.frozensets(strategies.sampled_from('abcde'))
+        ),
+        _ways,
+    )
+    def test_some_together(
+        self, groups: list[frozenset[str]], ways: list[str]
+    ) -> None:
+        self.begin()
+        for group, way in zip(groups, ways, strict=False):
+            # Each pass changes what the next one goes by.
+            while runs := delete.runs(self.found, self.content, group):
+                self.delete(runs[0], way)
 
-    def rebuild(self, names: list[str]) -> tuple[chain.Chain, info.Info]:
-        images = tuple(chain.Image(name, 'qcow2', 1000, 100) for name in names)
-        return chain.Chain(images), info.Info(names[-1])
+    def delete(self, run: tuple[str, ...], way: str) -> None:
+        content = delete.plan_delete(
+            chains.VOLUME, run, self.found, self.content, False, way
+        )
+        names = self.carry_out(content)
+        after = _record(content)
+        self.content = info.Info(after.pop('active'), after)
+        self.found = chain.Chain(
+            tuple(chain.Image(name, 'qcow2', 1000, 100) for name in names)
+        )
+        for snapshot in run:
+            del self.views[snapshot]
+        self.assertEqual(names[-1], self.content.active)
+        self.assertEqual(set(self.views), set(self.content.snapshots))
+        for key, expected in self.views.items():
+            below = self.below(self.content.snapshots[key])
+            self.assertEqual(expected, self.seen(below))
+        self.assertEqual(self.everything, self.seen(names))
 
-    def carry_out(
-        self,
-        content: plan.Plan,
-        names: list[str],
-        images: dict[str, set[str]],
-    ) -> list[str]:
-        names = list(names)
+    def below(self, name: str) -> list[str]:
+        return list(self.found.names[: self.found.names.index(name)])
+
+    def seen(self, names: list[str]) -> set[str]:
+        return {write for name in names for write in self.images[name]}
+
+    def carry_out(self, content: plan.Plan) -> list[str]:
+        """Merge the sets as the steps say; return the chain afterwards."""
+        names = list(self.found.names)
+        gone = set()
         for step in content.steps:
             if isinstance(step, plan.Commit):
-                self.assertEqual(
-                    names.index(step.base) + 1, names.index(step.top)
-                )
-                images[step.base] |= images[step.top]
+                merged = names[names.index(step.base) :]
+                merged = merged[: merged.index(step.top) + 1]
+                self.images[step.base] |= self.seen(merged)
+                gone = {*merged[1:]}
             elif isinstance(step, plan.Pull):
-                images[step.overlay] |= images[step.pulled]
+                first = names.index(step.backing) + 1 if step.backing else 0
+                merged = names[first : names.index(step.overlay) + 1]
+                self.assertEqual(step.pulled, merged[-2])
+                self.images[step.overlay] |= self.seen(merged)
+                gone = {*merged[:-1]}
             elif isinstance(step, plan.Remove):
+                # What is above it has gone, or names another image by now.
+                gone.remove(step.name)
                 names.remove(step.name)
+        self.assertEqual(set(), gone)
         return names
+
+
+@ddt.ddt
+class RunsTest(base.TestCase):
+    @ddt.data(
+        ('', []),
+        ('b', ['b']),
+        ('ba', ['ab']),
+        ('ac', ['a', 'c']),
+        ('abde', ['ab', 'de']),
+        ('edcba', ['abcde']),
+        ('bz', ['b']),
+    )
+    @ddt.unpack
+    def test_neighbours_go_together(
+        self, snapshots: str, expected: list[str]
+    ) -> None:
+        found = delete.runs(*chains.make('abcde'), snapshots)
+        self.assertEqual([tuple(each) for each in expected], found)
+
+    def test_encrypted_images_go_one_by_one(self) -> None:
+        found = delete.runs(*chains.make('abc', encrypted=True), 'abc')
+        self.assertEqual([('a',), ('b',), ('c',)], found)
+
+    def test_a_run_is_committed_in_one_pass(self) -> None:
+        found, content = chains.make('abcd')
+        self.assertEqual(
+            (
+                plan.Commit('volume-u.c', 'volume-u.a', 'volume-u.d'),
+                plan.Point('volume-u.d', 'volume-u.a', 'qcow2'),
+                plan.StartFrom('volume-u.d', 'qcow2'),
+                plan.Record(
+                    {
+                        'active': 'volume-u.d',
+                        'a': 'volume-u.a',
+                        'd': 'volume-u.d',
+                    }
+                ),
+                plan.Remove('volume-u.c'),
+                plan.Remove('volume-u.b'),
+            ),
+            delete.plan_delete(
+                chains.VOLUME, ('b', 'c'), found, content, False, 'commit'
+            ).steps,
+        )
+
+    def test_a_run_is_pulled_in_one_pass(self) -> None:
+        found, content = chains.make('abcd', 'raw')
+        made = delete.plan_delete(
+            chains.VOLUME, ('b', 'c'), found, content, False, 'pull'
+        )
+        self.assertEqual(
+            (
+                plan.Pull(
+                    *('volume-u.c', 'volume-u.b', 'qcow2', 'volume-u', 'raw')
+                ),
+                plan.StartFrom('volume-u.d', 'qcow2'),
+                plan.Record(
+                    {
+                        'active': 'volume-u.d',
+                        'a': 'volume-u.c',
+                        'd': 'volume-u.d',
+                    }
+                ),
+                plan.Remove('volume-u.b'),
+                plan.Remove('volume-u.a'),
+            ),
+            made.steps,
+        )
+        self.assertEqual('delete snapshots b, c', made.operation)
+
+    def test_the_costs_of_both_ways_are_told(self) -> None:
+        found, content = chains.make('abc')
+        costs = allocation.Costs(7, 3, frozenset({'pull'}))
+        made = delete.plan_delete(
+            chains.VOLUME, ('b',), found, content, False, 'auto', costs
+        )
+        self.assertEqual(
+            ('pull', 3, True, 7),
+            (made.way, made.cost, made.exact, made.other_cost),
+        )
+        self.assertEqual('commit copies at most 7 bytes, pull 3', made.reason)
 
 
 class ForgetTest(base.TestCase):
     def test_nothing_is_merged_and_no_file_goes(self) -> None:
         _, content = chains.make('abc')
-        found = delete.plan_forget(chains.VOLUME, 'b', content)
+        found = delete.plan_forget(chains.VOLUME, ('b',), content)
         self.assertEqual(
             (
                 plan.Record(

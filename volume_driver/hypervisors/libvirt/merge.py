@@ -74,7 +74,9 @@ def commit(
             flags,
         )
 
-    merge = _Merge(disk, found.names, top, f'commit of {top} into {base}')
+    operation = f'commit of {top} into {base}'
+    after = _without(disk, found.names, base, top, operation)
+    merge = _Merge(disk, found.names, after, operation)
     merge.run(kind, start, progress, active)
 
 
@@ -100,16 +102,44 @@ def pull(
         )
 
     operation = f'pull of {pulled} into {found.names[-1]}'
-    merge = _Merge(disk, found.names, pulled, operation)
+    after = _without(disk, found.names, backing, pulled, operation)
+    merge = _Merge(disk, found.names, after, operation)
     kind = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_PULL
     merge.run(kind, start, progress, active=False)
+
+
+def _without(
+    disk: devices.Device,
+    names: tuple[str, ...],
+    lower: str | None,
+    upper: str,
+    operation: str,
+) -> tuple[str, ...]:
+    """Return a chain without what lies above one image, up to another.
+
+    :param lower: name of the image, None for below the base
+    :param upper: name of the other one, which goes too; it has gone if it is
+        not there
+    :raises UnexpectedChain: when the lower one is not there
+    """
+    if lower is not None and lower not in names:
+        raise exception.UnexpectedChain(
+            operation=operation,
+            guest=disk.guest,
+            found=' <- '.join(names),
+            expected=f'{lower} in it',
+        )
+    if upper not in names:
+        return names
+    first = names.index(lower) + 1 if lower else 0
+    return names[:first] + names[names.index(upper) + 1 :]
 
 
 class _Merge:
     """One merge, from its job's start to the barrier.
 
     :param before: names of the chain before it, the base first
-    :param merged: name of the image that leaves the chain
+    :param after: names of the chain after it
     :param operation: what it is, in words
     """
 
@@ -117,12 +147,12 @@ class _Merge:
         self,
         disk: devices.Device,
         before: tuple[str, ...],
-        merged: str,
+        after: tuple[str, ...],
         operation: str,
     ) -> None:
         self._disk = disk
         self._before = before
-        self._after = tuple(name for name in before if name != merged)
+        self._after = after
         self._operation = operation
         self._libvirt = connection.module()
 
