@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import subprocess
 import typing
 
 import fixtures
@@ -92,6 +93,16 @@ class OfflineTestCase(base.TestCase):
         else:
             self.fail(f'{error.__name__} was not raised')
         self.assertEqual(before, model.fingerprint(directory))
+
+    def mount(self, *arguments: str | pathlib.Path) -> pathlib.Path:
+        """Mount a filesystem for the time of the test; return where.
+
+        :param arguments: of ``mount``, without the directory
+        """
+        directory = self.temp_dir()
+        subprocess.run(['mount', *arguments, directory], check=True)
+        self.addCleanup(subprocess.run, ['umount', directory], check=True)
+        return directory
 
     def without_programs(self) -> None:
         """Let no program be found from here on."""

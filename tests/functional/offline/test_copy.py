@@ -15,9 +15,13 @@
 from __future__ import annotations
 
 import itertools
+import os
+import pathlib
+import subprocess
 
 import ddt
 
+from tests.fixtures import modelled
 from tests.functional.offline import case
 from volume_driver import exception
 
@@ -106,3 +110,44 @@ class CopyTest(case.OfflineTestCase):
             volume.clone(1)
         with self.refused(exception.InvalidSize, directory):
             volume.copy_snapshot(snapshot, 1)
+
+
+@ddt.ddt
+class SharedExtentsTest(case.OfflineTestCase):
+    """On a filesystem that can share extents: nothing is copied."""
+
+    def make_xfs(self) -> pathlib.Path:
+        self.require_program('mkfs.xfs', 'xfsprogs')
+        image = self.temp_dir() / 'xfs'
+        image.touch()
+        os.truncate(image, 512 * case.MIB)
+        subprocess.run(
+            ['mkfs.xfs', '-q', '-m', 'reflink=1', image], check=True
+        )
+        return self.mount('-o', 'loop', image)
+
+    def free(self, directory: pathlib.Path) -> int:
+        """Return the bytes that are free once all is written."""
+        os.sync()
+        found = os.statvfs(directory)
+        return found.f_bavail * found.f_frsize
+
+    @ddt.data(*itertools.product((0, 2), case.FORMATS, case.FORMATS))
+    @ddt.unpack
+    def test_a_clone_takes_no_room(
+        self, depth: int, before: str, now: str
+    ) -> None:
+        directory = self.make_xfs()
+        volume = modelled.ModelledVolume.create(
+            self.make_driver(before, directory=directory)
+        )
+        volume.write(0, 64 * case.MIB, 0x41)
+        self.make_snapshots(volume, depth)
+        volume.made.driver = volume.made.make(volume_format=now)
+        free = self.free(directory)
+        clone = volume.clone(1)
+        clone.model.base_format = now
+        self.assertGreater(8 * case.MIB, free - self.free(directory))
+        self.check(clone, volume)
+        clone.write(0, case.MIB, 0x42)
+        self.check(clone, volume)

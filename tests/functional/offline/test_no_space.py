@@ -17,7 +17,6 @@ from __future__ import annotations
 import itertools
 import os
 import pathlib
-import subprocess
 
 import ddt
 import fixtures
@@ -38,20 +37,13 @@ class NoSpaceTest(case.OfflineTestCase):
 
     def make_small(self, volume_format: str) -> modelled.ModelledVolume:
         """Make a volume on a small filesystem."""
-        directory = self.temp_dir()
-        options = 'size=6M,mode=755'
-        self.run_program(
-            'mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(directory)
+        directory = self.mount(
+            *('-t', 'tmpfs', '-o', 'size=6M,mode=755', 'tmpfs')
         )
-        self.addCleanup(self.run_program, 'umount', str(directory))
         made = self.make_driver(volume_format, directory=directory)
         volume = modelled.ModelledVolume.create(made)
         volume.write(case.GIB - 64 * case.KIB, 64 * case.KIB, 0x31)
         return volume
-
-    def run_program(self, *command: str) -> None:
-        """Run a program that must not fail."""
-        subprocess.run(command, check=True)
 
     def fill(self, volume: modelled.ModelledVolume, left: int) -> pathlib.Path:
         """Fill the filesystem, up to a few bytes; return the file."""
