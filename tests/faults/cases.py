@@ -34,6 +34,8 @@ from volume_driver.planning import revert
 
 FORMATS = ('qcow2', 'raw')
 POSITIONS = ('oldest', 'middle', 'newest')
+# Snapshots that are deleted by one call, in one pass.
+PAIRS = ('oldest and middle', 'middle and newest')
 
 DRIVER = 'SIGKILL of the driver'
 QEMU = 'SIGKILL of QEMU'
@@ -90,7 +92,7 @@ class Operation:
     """One operation in one state of the volume.
 
     :ivar name: ``create``, ``delete``, ``clone``, ...
-    :ivar position: of the snapshot that is deleted
+    :ivar position: of the snapshot that is deleted, or of two of them
     :ivar way: ``commit`` or ``pull``
     """
 
@@ -105,9 +107,15 @@ class Operation:
         """Its name in the table."""
         if self.name != 'delete':
             return self.name
-        active = self.live and self.position == 'newest'
+        active = self.live and 'newest' in self.positions
         kind = 'active ' if active and self.way == 'commit' else ''
-        return f'delete by {kind}{self.way}'
+        what = 'delete two' if self.position in PAIRS else 'delete'
+        return f'{what} by {kind}{self.way}'
+
+    @property
+    def positions(self) -> tuple[str, ...]:
+        """The positions of all snapshots that are deleted."""
+        return tuple(self.position.split(' and '))
 
     @property
     def where(self) -> str:
@@ -143,9 +151,10 @@ def operations() -> collections.abc.Iterator[Operation]:
         for live in (False, True):
             for name in ('create', 'clone', 'extend'):
                 yield Operation(name, live, base_format)
-            for position in POSITIONS:
+            for position in POSITIONS + PAIRS:
                 for way in ('commit', 'pull'):
-                    if way == 'commit' or not live or position == 'newest':
+                    newest = position.endswith('newest')
+                    if way == 'commit' or not live or newest:
                         yield Operation(
                             'delete', live, base_format, position, way
                         )
@@ -235,7 +244,7 @@ def _plans(operation: Operation) -> list[plan.Plan]:
         case 'delete':
             where = (images, content, operation.live, operation.way)
             return [
-                delete.plan_delete(_VOLUME, (operation.position,), *where),
+                delete.plan_delete(_VOLUME, operation.positions, *where),
             ]
         case 'clone' if operation.live:
             # Through a passing snapshot: taken, copied, deleted.

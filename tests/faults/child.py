@@ -45,7 +45,7 @@ class Spec:
     :ivar options: of the driver
     :ivar volume: fields of the volume's record
     :ivar operation: name of the driver's method
-    :ivar snapshot: id of the snapshot, where the operation takes one
+    :ivar snapshots: ids of the snapshots, where the operation takes any
     :ivar new: id of the new volume, where the operation makes one
     :ivar size: the new size in GiB, where the operation takes one
     :ivar fault: fields of the injector
@@ -57,7 +57,7 @@ class Spec:
     volume: dict[str, typing.Any]
     operation: str
     fault: dict[str, typing.Any]
-    snapshot: str = ''
+    snapshots: tuple[str, ...] = ()
     new: str = ''
     size: int = 0
     commands: bool = False
@@ -75,11 +75,13 @@ def arguments(spec: Spec) -> tuple[object, ...]:
     """Return what the driver's method is called with."""
     attachments = [drivers.Attachment()] if spec.attached else []
     volume = drivers.volume(**spec.volume, volume_attachment=attachments)
-    snapshot = drivers.snapshot(volume, spec.snapshot or 'none')
+    snapshots = [drivers.snapshot(volume, each) for each in spec.snapshots]
+    snapshot = snapshots[0] if snapshots else None
     new = drivers.volume(id=spec.new or None, size=spec.size or 1)
     found: dict[str, tuple[object, ...]] = {
         'create_snapshot': (snapshot,),
         'delete_snapshot': (snapshot,),
+        'delete_snapshots': (snapshots,),
         'create_cloned_volume': (new, volume),
         'create_volume': (volume,),
         'extend_volume': (volume, spec.size),

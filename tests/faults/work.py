@@ -65,9 +65,9 @@ class Work:
         return child.Spec(
             options=self.options(),
             volume={'id': record.id, 'name': record.name},
-            operation='recover' if recover else _METHODS[operation.name],
+            operation='recover' if recover else self._method(),
             fault=fault,
-            snapshot=self._snapshot(),
+            snapshots=self._snapshots(),
             new=self.new,
             # Cinder's own code never grows a clone; here it need not.
             size=1 if operation.name == 'clone' else _SIZE,
@@ -86,15 +86,22 @@ class Work:
             'merge_bandwidth': _BANDWIDTH if self.case.big else 0,
         }
 
-    def _snapshot(self) -> str:
+    def _method(self) -> str:
+        operation = self.case.operation
+        if operation.position in cases.PAIRS:
+            return 'delete_snapshots'
+        return _METHODS[operation.name]
+
+    def _snapshots(self) -> tuple[str, ...]:
         operation = self.case.operation
         if operation.name == 'delete':
-            return self.copy.snapshots[
-                cases.POSITIONS.index(operation.position)
-            ]
+            return tuple(
+                self.copy.snapshots[cases.POSITIONS.index(position)]
+                for position in operation.positions
+            )
         if operation.name == 'revert':
-            return self.copy.snapshots[-1]
-        return self.new
+            return (self.copy.snapshots[-1],)
+        return (self.new,)
 
     def freeze(self) -> None:
         """Note what the volume holds when the operation begins."""
@@ -110,13 +117,14 @@ class Work:
         model = self.copy.model
         if name == 'delete':
             rest = dict(model.snapshots)
-            del rest[self._snapshot()]
+            for deleted in self._snapshots():
+                del rest[deleted]
             return [dataclasses.replace(model, snapshots=rest)]
         if name == 'extend':
             done = self._with_active(model.active.copy(_SIZE * templates.GIB))
             return [done] if settled else [done, model]
         if name == 'revert':
-            done = self._with_active(model.snapshots[self._snapshot()])
+            done = self._with_active(model.snapshots[self._snapshots()[0]])
             return [done] if settled else [done, model]
         if name == 'create' and settled:
             return [
