@@ -21,8 +21,6 @@ import os
 import typing
 
 from oslo_concurrency import processutils
-from stevedore import driver as stevedore_driver
-from stevedore import exception as stevedore_exception
 
 from volume_driver import exception
 from volume_driver import files
@@ -36,7 +34,9 @@ from volume_driver.images import qemu_img
 from volume_driver.operations import context as contexts
 from volume_driver.operations import copies
 from volume_driver.operations import describe
+from volume_driver.operations import jobs
 from volume_driver.operations import locking
+from volume_driver.operations import plugins
 from volume_driver.operations import recovery
 from volume_driver.operations import snapshots
 from volume_driver.operations import volumes
@@ -105,7 +105,7 @@ class Qcow2Driver:
         return contexts.Context(
             settings=self._settings,
             execute=self._execute,
-            hypervisor=_load_hypervisor(self._settings),
+            hypervisor=plugins.load_hypervisor(self._settings),
             locks=self._locks or locking.FileLocks(directory),
             passphrase=self._passphrase,
         )
@@ -286,6 +286,14 @@ class Qcow2Driver:
         ]
 
     @_typed
+    def limit_merge(self, volume: Record, bandwidth: int) -> None:
+        """Limit the merge that runs under a guest, in MiB/s; 0: no limit.
+
+        :raises MergeNotRunning: when none does
+        """
+        jobs.limit(self.context, self.target(volume), bandwidth)
+
+    @_typed
     def revert_to_snapshot(
         self, context: object, volume: Record, snapshot: Record
     ) -> None:
@@ -379,19 +387,3 @@ class Qcow2Driver:
         :raises InvalidName: when its name cannot be that of a file
         """
         return records.target(volume, self._settings.directory)
-
-
-def _load_hypervisor(settings: opts.Settings) -> hypervisor.Hypervisor:
-    try:
-        manager: typing.Any = stevedore_driver.DriverManager(
-            'volume_driver.hypervisors',
-            settings.hypervisor,
-            invoke_on_load=True,
-            invoke_args=(settings,),
-            warn_on_missing_entrypoint=False,
-        )
-    except (stevedore_exception.NoMatches, RuntimeError) as error:
-        raise exception.PluginMissing(
-            name=settings.hypervisor, reason=str(error)
-        ) from error
-    return typing.cast(hypervisor.Hypervisor, manager.driver)

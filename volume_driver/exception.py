@@ -370,6 +370,13 @@ class JobConflict(Refused):
     )
 
 
+class MergeNotRunning(Refused):
+    template = (
+        'Nothing of {volume} can be limited: {reason}. Nothing was changed; '
+        'set option merge_bandwidth to limit merges from their beginning.'
+    )
+
+
 class LiveOperationFailed(VolumeDriverError):
     template = (
         '{operation} on {guest} failed: {reason}. Nothing is lost; mend what '

@@ -246,9 +246,8 @@ def _parse(path: str, found: typing.Any) -> Journal:
 
 def all_volumes(directory: str) -> list[str]:
     """Return the names of the volumes that have a journal, sorted."""
-    with os.scandir(directory) as entries:
-        return sorted(
-            entry.name.removesuffix(names.JOURNAL)
-            for entry in entries
-            if entry.name.endswith(names.JOURNAL)
-        )
+    return sorted(
+        name.removesuffix(names.JOURNAL)
+        for name in os.listdir(directory)
+        if name.endswith(names.JOURNAL)
+    )

@@ -57,6 +57,18 @@ def add_snapshots(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def bandwidth(text: str) -> int:
+    """Read a number of MiB a second.
+
+    :raises ArgumentTypeError: when it is none
+    """
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no whole number of MiB a second'
+        )
+    return int(text)
+
+
 def volume(parsed_args: argparse.Namespace, size: int = 0) -> records.Volume:
     """Return the record of the volume that was named.
 

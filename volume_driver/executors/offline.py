@@ -217,6 +217,8 @@ class OfflineExecutor(base.Executor):
             to = (step.backing, step.backing_format or '')
             self._point(step.overlay, *to)
             return
+        if self.bandwidth:
+            LOG.warning('qemu-img cannot limit this: %s', step)
         qemu_img.rebase(
             self.execute,
             self.path(step.overlay),

@@ -101,6 +101,14 @@ class GuestDisk(abc.ABC):
         """
 
     @abc.abstractmethod
+    def limit_job(self, bandwidth: int) -> bool:
+        """Limit the job that runs on the disk; tell whether there is one.
+
+        :param bandwidth: in MiB/s, 0 for no limit
+        :raises LiveOperationFailed: when it cannot be limited
+        """
+
+    @abc.abstractmethod
     def size(self) -> int:
         """Return the size of the disk as the guest sees it, in bytes."""
 

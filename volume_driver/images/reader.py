@@ -188,20 +188,20 @@ def images_of(directory: str, volume: str) -> list[str]:
 
     All of them count, whether the chain holds them or not.
     """
-    with os.scandir(directory) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if entry.name.startswith(volume)
-            and names.is_image_of(volume, entry.name)
-        )
+    # Of many names a list is had in a fraction of the time of an iterator.
+    return sorted(
+        name
+        for name in os.listdir(directory)
+        if name.startswith(volume) and names.is_image_of(volume, name)
+    )
 
 
 def exports_of(directory: str, volume: str) -> list[str]:
     """Return the names of the flat copies of a volume, finished or not."""
     start = f'{volume}.{names.EXPORT}'
-    with os.scandir(directory) as entries:
-        return sorted(e.name for e in entries if e.name.startswith(start))
+    return sorted(
+        name for name in os.listdir(directory) if name.startswith(start)
+    )
 
 
 def referrers(directory: str, volume: str, name: str) -> list[str]:

@@ -128,6 +128,7 @@ def plan_deletions(
                 context.directory,
                 planning_delete.merged(state.chain, state.info, each),
             ),
+            limited=context.settings.merge_bandwidth > 0,
         )
         for each in planning_delete.runs(state.chain, state.info, known)
     ]

@@ -167,8 +167,11 @@ class BandwidthTest(case.LiveTestCase):
         ) as call:
             info = jobs.wait_for_job(volume.guest, call)
             self.assertEqual(1, info['bandwidth'])
+            volume.made.driver.limit_merge(volume.record, 2)
+            info = jobs.wait_for_job(volume.guest, call)
+            self.assertEqual(2, info['bandwidth'])
             # Without a limit it is soon done.
-            volume.guest.domain.blockJobSetSpeed('vda', 0)
+            volume.made.driver.limit_merge(volume.record, 0)
         call.result()
         volume.forget_snapshot(snapshot)
         self.check(volume)

@@ -101,7 +101,8 @@ class OfflineTestCase(base.TestCase):
         """
         directory = self.temp_dir()
         subprocess.run(['mount', *arguments, directory], check=True)
-        self.addCleanup(subprocess.run, ['umount', directory], check=True)
+        unmount = ['umount', str(directory)]
+        self.addCleanup(lambda: subprocess.run(unmount, check=True))
         return directory
 
     def without_programs(self) -> None:

@@ -21,6 +21,7 @@ import logging
 import sys
 import typing
 
+import ddt
 from oslo_config import cfg
 
 from tests import base
@@ -66,6 +67,9 @@ class Driver:
             ('delete_snapshot', snapshot.volume.name, snapshot.id)
             for snapshot in deleted
         ]
+
+    def limit_merge(self, volume: typing.Any, bandwidth: int) -> None:
+        self.calls.append(('limit_merge', volume.name, bandwidth))
 
     def plan_delete_snapshots(
         self, deleted: list[typing.Any]
@@ -123,6 +127,7 @@ class AppTestCase(base.TestCase):
         return self.stdout.getvalue()
 
 
+@ddt.ddt
 class CommandsTest(AppTestCase):
     def check_call(self, argv: str, *expected: object) -> None:
         self.assertEqual('', self.output(*argv.split()))
@@ -202,6 +207,15 @@ guest: demo (running)
             f'a volume-u volume-u.a {GIB}\n',
             self.output('snapshot', 'list', 'u', '-f', 'value'),
         )
+
+    def test_job_limit(self) -> None:
+        self.output('job', 'limit', 'u', '7')
+        self.assertIn(('limit_merge', 'volume-u', 7), self.driver.calls)
+
+    @ddt.data('-1', '1.5', 'x')
+    def test_job_limit_of_something_else(self, limit: str) -> None:
+        self.assertRaises(SystemExit, self.run_app, 'job', 'limit', 'u', limit)
+        self.assertEqual([], self.driver.calls)
 
     def test_dry_run_shows_the_plan(self) -> None:
         self.driver.plans = [

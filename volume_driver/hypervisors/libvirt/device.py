@@ -92,6 +92,13 @@ class Device:
         with self.failing('asking for block jobs'):
             return native.call(self.domain.blockJobInfo, self.device) or {}
 
+    def limit_job(self, bandwidth: int) -> bool:
+        with self.failing(f'limiting its block job to {bandwidth} MiB/s'):
+            if not self.job_info():
+                return False
+            native.call(self.domain.blockJobSetSpeed, self.device, bandwidth)
+        return True
+
     @contextlib.contextmanager
     def failing(self, operation: str) -> collections.abc.Iterator[None]:
         """Make libvirt's errors ours.
