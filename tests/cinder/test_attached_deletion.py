@@ -90,7 +90,7 @@ class SlowTest(attached.AttachedTestCase):
         return volume, server, attached.make_slow(volume, mib)
 
     def test_progress_moves(self) -> None:
-        volume, _, snapshot = self.boot_slow(12)
+        volume, _, snapshot = self.boot_slow(20)
         attached.begin_deletion(volume, snapshot)
         seen: list[str] = []
         while known := self.known().get(snapshot.id):
@@ -118,7 +118,7 @@ class SlowTest(attached.AttachedTestCase):
         }
 
     def test_a_cancelled_job_fails_and_can_be_asked_for_again(self) -> None:
-        volume, server, snapshot = self.boot_slow(4)
+        volume, server, snapshot = self.boot_slow(8)
         attached.begin_deletion(volume, snapshot)
         server.guest.domain.blockJobAbort('vda', 0)
         self.tenant.wait_status(snapshot, 'error_deleting')
@@ -132,7 +132,7 @@ class SlowTest(attached.AttachedTestCase):
         self.assert_as_modelled(volume)
 
     def test_an_administrator_may_force_it(self) -> None:
-        volume, server, snapshot = self.boot_slow(4)
+        volume, server, snapshot = self.boot_slow(8)
         attached.begin_deletion(volume, snapshot)
         server.guest.domain.blockJobAbort('vda', 0)
         self.tenant.wait_status(snapshot, 'error_deleting')

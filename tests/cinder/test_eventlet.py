@@ -19,6 +19,9 @@ threads there is nobody to be blocked, and the same has to work.
 
 from __future__ import annotations
 
+import math
+import time
+
 from tests.cinder import attached
 from tests.fixtures.cloud import checked
 from tests.fixtures.cloud import clients
@@ -26,25 +29,47 @@ from tests.fixtures.cloud import configuration
 from tests.fixtures.cloud import services
 
 _MIB = 1 << 20
+_ROUNDS = 6
 
 
 class EventletTest(attached.AttachedTestCase):
     backends = (configuration.qcow2(merge_bandwidth=1),)
 
-    def check_others_go_on(
-        self, volume: checked.CheckedVolume, snapshot: clients.Resource
-    ) -> None:
-        """Use another volume while a snapshot is being deleted."""
+    def create_slow(
+        self, volume: checked.CheckedVolume
+    ) -> tuple[clients.Resource, checked.CheckedVolume]:
+        """Return a snapshot that is long in being deleted, and a volume.
+
+        The other volume can be used some times meanwhile, however slow this
+        machine is: a MiB is merged in a second.
+        """
         other = self.create_volume()
         other.write(0, _MIB, 0x12)
+        begin = time.monotonic()
+        self.use(other, 0)
+        seconds = _ROUNDS * (time.monotonic() - begin)
+        mib = max(16, 4 * math.ceil(seconds / 4))
+        return attached.make_slow(volume, mib), other
+
+    def use(self, other: checked.CheckedVolume, number: int) -> set[str]:
+        """Use a volume; return the reports of the service meanwhile."""
+        made = other.create_snapshot()
+        other.write(number * _MIB, 64 << 10, 0x50 + number)
+        reports = self.reports()
+        other.delete_snapshot(made)
+        return reports | self.reports()
+
+    def check_others_go_on(
+        self,
+        volume: checked.CheckedVolume,
+        snapshot: clients.Resource,
+        other: checked.CheckedVolume,
+    ) -> None:
+        """Use another volume while a snapshot is being deleted."""
         rounds = 0
         reports = set()
         while True:
-            made = other.create_snapshot()
-            other.write(rounds * _MIB, 64 << 10, 0x50 + rounds)
-            reports |= self.reports()
-            other.delete_snapshot(made)
-            reports |= self.reports()
+            reports |= self.use(other, rounds)
             if snapshot.id not in self.being_deleted():
                 break
             rounds += 1
@@ -68,16 +93,16 @@ class EventletTest(attached.AttachedTestCase):
 
     def test_live_deletion(self) -> None:
         volume, _ = self.boot()
-        snapshot = attached.make_slow(volume, 16)
+        snapshot, other = self.create_slow(volume)
         attached.begin_deletion(volume, snapshot)
-        self.check_others_go_on(volume, snapshot)
+        self.check_others_go_on(volume, snapshot, other)
 
     def test_offline_deletion(self) -> None:
         volume = self.create_volume()
         volume.write(0, 8 * _MIB, 0x11)
-        snapshot = attached.make_slow(volume, 16)
+        snapshot, other = self.create_slow(volume)
         self.tenant.api.volume_snapshots.delete(snapshot)
-        self.check_others_go_on(volume, snapshot)
+        self.check_others_go_on(volume, snapshot, other)
 
 
 class ThreadsTest(EventletTest):

@@ -153,9 +153,8 @@ class OwnServicesTest(base.TestCase):
 class TwoBackendsTest(base.TestCase):
     def test_a_type_says_which_backend_and_threads_do_as_well(self) -> None:
         cinder = self.useFixture(
-            services.CinderServices(
-                [configuration.nfs('one'), configuration.nfs('two')],
-                eventlet=False,
+            services.ThreadedServices(
+                [configuration.nfs('one'), configuration.nfs('two')]
             )
         )
         cinder.show_logs_of(self)

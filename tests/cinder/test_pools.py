@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
 import typing
@@ -97,7 +98,7 @@ class PoolsTest(base.TestCase):
         self.assertLess(found['free_capacity_gb'], total)
 
     def test_what_volumes_may_grow_to_is_counted(self) -> None:
-        before = self.provisioned()
+        before = self.wait_known()
 
         volume = self.tenant.create_volume(7)
 
@@ -122,17 +123,30 @@ class PoolsTest(base.TestCase):
             _TIMEOUT,
         )
 
+    def wait_known(self) -> int:
+        """Wait until the scheduler knows of all volumes; return their size.
+
+        It may know of some still that the test before has deleted.
+        """
+        found = self.cinder.admin.api.volumes.list(
+            search_opts={'all_tenants': 1}
+        )
+        size = sum(int(each.size) for each in found)
+        self.wait_provisioned(size)
+        return size
+
     def wait_told(self, share: pathlib.Path, size: int, free: float) -> None:
         """Wait until the scheduler is told anew of volumes of this size.
 
-        :param free: GiB that were free in the share; volumes take nearly none
+        :param free: GiB that are free in the share at least; less are where
+            the scheduler itself took off what a volume may grow to
         """
 
         def told() -> bool:
             pool = self.pool(share)
             return (
                 int(pool['provisioned_capacity_gb']) == size
-                and pool['free_capacity_gb'] > 0.9 * free
+                and pool['free_capacity_gb'] > free
             )
 
         processes.wait_until(
@@ -143,16 +157,18 @@ class PoolsTest(base.TestCase):
         address = configuration.address_of(self.one)
         name = f'one-{self.tenant.project}'
         self.cinder.admin.create_type(name, {'pool_name': f's== {address}'})
+        self.wait_known()
         pool = self.pool(self.one)
-        most = pool['total_capacity_gb'] * _RATIO
+        total = pool['total_capacity_gb']
+        # As Cinder counts: what is reserved are whole GiB.
+        most = (total - math.floor(total * _RESERVED / 100)) * _RATIO
         used = int(pool['provisioned_capacity_gb'])
-        # What is free now bounds a single volume, too.
-        size = max(1, int(pool['free_capacity_gb'] * _RATIO / 2))
+        size = max(1, int(most / 3))
         while used + size <= most:
             self.tenant.create_volume(size, volume_type=name)
             used += size
-            # Up to then the scheduler takes all of it off what is free.
-            self.wait_told(self.one, used, pool['free_capacity_gb'])
+            # What was found out before it was there may be told after it.
+            self.wait_told(self.one, used, pool['free_capacity_gb'] - size / 2)
 
         refused = self.tenant.create_volume(size, volume_type=name, wait=False)
 
