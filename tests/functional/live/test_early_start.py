@@ -32,7 +32,7 @@ KIB = case.KIB
 
 @ddt.ddt
 class EarlyStartTest(recovery.RecoveryTestCase):
-    @ddt.data(*itertools.product(('intermediate', 'active'), case.FORMATS))
+    @ddt.data(*zip(('intermediate', 'active'), case.FORMATS, strict=True))
     @ddt.unpack
     def test_what_it_wrote_is_kept(
         self, which: str, volume_format: str
