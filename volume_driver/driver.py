@@ -20,8 +20,7 @@ import functools
 import os
 import typing
 
-from oslo_concurrency import processutils
-
+from volume_driver import children
 from volume_driver import exception
 from volume_driver import files
 from volume_driver import info
@@ -67,7 +66,7 @@ class Qcow2Driver:
     :param configuration: a group of oslo.config with our options registered
         (:func:`volume_driver.opts.register`), or Cinder's configuration
     :param execute: how to run child processes; None for
-        ``processutils.execute``
+        :func:`volume_driver.children.execute`
     :param locks: a callable that makes a context manager from a volume's
         name; None for file locks beside the volumes
     :param directory: where the volumes are; None for option volume_files_dir
@@ -94,7 +93,7 @@ class Qcow2Driver:
             self._settings = dataclasses.replace(
                 self._settings, volume_files_dir=directory
             )
-        self._execute = execute or processutils.execute
+        self._execute = execute or children.execute
         self._locks = locks
         self._passphrase = passphrase
 

@@ -51,6 +51,11 @@ def call(
     return function(*args, **kwargs)
 
 
+def is_green() -> bool:
+    """Tell whether the threads of this process are greenlets."""
+    return _patcher() is not None
+
+
 def start_thread(
     target: collections.abc.Callable[[], None], name: str
 ) -> None:

