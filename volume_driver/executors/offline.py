@@ -345,14 +345,13 @@ class OfflineExecutor(base.Executor):
     def _commit(self, step: plan.Commit) -> None:
         # The image above is opened later on, to be pointed elsewhere.
         key = self.key_of(step.top) and self.key_of(step.above or step.top)
+        top = self.path(step.top)
         between = self.backing_of(step.top) != step.base
-        qemu_img.commit(
-            self.execute,
-            self.path(step.top),
-            step.base if between else None,
-            self.bandwidth,
-            key,
-        )
+        if not between and allocation.is_whole_data(self.directory, step.top):
+            qemu_img.commit_pair(self.execute, top, step.base, self.bandwidth)
+        else:
+            into = step.base if between else None
+            qemu_img.commit(self.execute, top, into, self.bandwidth, key)
         files.sync(self.path(step.base))
 
     def _keep_base(self, step: plan.Replace) -> None:

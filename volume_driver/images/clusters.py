@@ -71,6 +71,11 @@ class Clusters:
     tables: dict[int, Table]
 
     @property
+    def zeros(self) -> bool:
+        """Some clusters are known to be zero."""
+        return any(table.zero for table in self.tables.values())
+
+    @property
     def blank(self) -> bool:
         """Nothing is allocated, and nothing is known to be zero."""
         return not self.tables

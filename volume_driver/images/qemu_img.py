@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import collections.abc
 import errno
+import json
 import os
 import typing
 
@@ -104,6 +105,31 @@ def commit(
     into = ['-b', base] if base else []
     image = _image(path, key)
     _run(execute, path, 'commit', '-q', '-d', *rate, *into, *image, opened=key)
+
+
+def commit_pair(
+    execute: Execute, path: str, base: str, bandwidth: int = 0
+) -> None:
+    """Merge an overlay of whole clusters down, opening its base alone.
+
+    QEMU's own drive-mirror with ``sync=top`` writes to its target likewise,
+    without what is below that.
+
+    :param base: bare name of its backing image
+    :param bandwidth: MiB/s, 0 is no limit
+    """
+    below = os.path.join(os.path.dirname(path), base)
+    name = json.dumps({**_alone(path), 'backing': _alone(below)})
+    rate = ['-r', str(bandwidth * _MIB)] if bandwidth else []
+    _run(execute, path, 'commit', '-q', '-d', *rate, f'json:{name}')
+
+
+def _alone(path: str) -> dict[str, typing.Any]:
+    return {
+        'driver': 'qcow2',
+        'file': {'driver': 'file', 'filename': os.path.abspath(path)},
+        'backing': None,
+    }
 
 
 def rebase(

@@ -182,6 +182,29 @@ class DeleteTogetherTest(case.OfflineTestCase):
 
 
 @ddt.ddt
+class DeepTest(case.OfflineTestCase):
+    """Merges of a few clusters far up a chain, whose base is not opened."""
+
+    @ddt.data(*itertools.product(DIRECTIONS, case.FORMATS))
+    @ddt.unpack
+    def test_each_merge_leaves_all_the_rest(
+        self, direction: str, volume_format: str
+    ) -> None:
+        volume = self.make_volume(volume_format)
+        snapshots = self.make_snapshots(volume, 2)
+        for number in range(12):
+            snapshots.append(volume.create_snapshot())
+            # Parts of clusters, over those of others.
+            volume.write(number * 24 * case.KIB, 20 * case.KIB, number + 1)
+            end = case.GIB - 4 * case.KIB * (number + 1)
+            volume.write(end, 4 * case.KIB, number + 0x20)
+        for position in (13, 6, 0, 9, 4, 1):
+            volume.delete_snapshot(snapshots.pop(position), direction)
+            self.check(volume)
+        self.check_images(volume)
+
+
+@ddt.ddt
 class AddsNothingTest(case.OfflineTestCase):
     """Snapshots between which nothing was written."""
 

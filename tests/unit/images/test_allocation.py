@@ -270,3 +270,70 @@ class AddsNothingTest(AllocationTestCase):
                 str(self.directory), 'volume-u.a', 'volume-u.c'
             )
         )
+
+
+@ddt.ddt
+class WholeDataTest(AllocationTestCase):
+    """``volume-u <- volume-u.a <- volume-u.b``: b into a."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        fakes.make_volume(self.directory, 'ab')
+        self.write('volume-u', 'write -P 1 0 1M')
+        self.write('volume-u.a', 'write -P 2 128k 128k')
+        self.write('volume-u.b', 'write -P 3 4k 4k')
+
+    def is_whole(self, top: str = 'volume-u.b') -> bool:
+        return allocation.is_whole_data(str(self.directory), top)
+
+    def test_data_alone(self) -> None:
+        self.assertTrue(self.is_whole())
+
+    def test_a_base_below_which_is_nothing(self) -> None:
+        self.assertFalse(self.is_whole('volume-u.a'))
+
+    @ddt.data('write -z 192k 64k', 'discard 0 64k')
+    def test_zeros(self, command: str) -> None:
+        self.write('volume-u.b', command)
+        self.assertFalse(self.is_whole())
+
+    def test_another_size(self) -> None:
+        path = self.path('volume-u.b')
+        qemu_img.resize(processutils.execute, path, 'qcow2', 2 * fakes.SIZE)
+        self.assertFalse(self.is_whole())
+
+    @ddt.data(
+        ('volume-u.a', 'cluster_size=128k'),
+        ('volume-u.a', 'compat=0.10'),
+        ('volume-u.a', 'extended_l2=on'),
+        ('volume-u.b', 'cluster_size=32k'),
+        ('volume-u.b', 'extended_l2=on'),
+    )
+    @ddt.unpack
+    def test_another_layout(self, name: str, option: str) -> None:
+        below = {'volume-u.a': 'volume-u', 'volume-u.b': 'volume-u.a'}[name]
+        processutils.execute(
+            *('qemu-img', 'create', '-q', '-f', 'qcow2', '-u', '-o', option),
+            *('-b', below, '-F', 'qcow2', self.path(name), str(fakes.SIZE)),
+        )
+        self.assertFalse(self.is_whole())
+
+    def test_it_is_committed_as_with_the_whole_chain(self) -> None:
+        """Parts of clusters too: an overlay has the whole cluster."""
+        self.write(
+            'volume-u.b', 'write -P 4 200k 3k', 'write -c -P 5 512k 64k'
+        )
+        before = image_tools.digest(self.path('volume-u.b'), 'qcow2')
+        self.assertTrue(self.is_whole())
+        qemu_img.commit_pair(
+            processutils.execute, self.path('volume-u.b'), 'volume-u.a'
+        )
+        after = image_tools.digest(self.path('volume-u.a'), 'qcow2')
+        self.assertEqual(before, after)
+        found = reader.read_image(
+            str(self.directory), fakes.VOLUME, 'volume-u.a', 'qcow2'
+        )
+        self.assertEqual('volume-u', found.backing)
+        image_tools.qemu_img(
+            'check', '-q', '-f', 'qcow2', self.path('volume-u.a')
+        )

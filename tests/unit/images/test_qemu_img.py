@@ -11,6 +11,7 @@
 # under the License.
 
 import errno
+import json
 import os
 import typing
 
@@ -63,6 +64,18 @@ class CommandTest(base.TestCase):
         self.assert_command(
             'commit', '-q', '-d', '-f', 'qcow2', '/volumes/v.a'
         )
+
+    def test_commit_of_a_pair_opens_nothing_else(self) -> None:
+        qemu_img.commit_pair(self.execute, '/volumes/v.b', 'v.a', 2)
+        (command,) = self.execute.commands
+        *words, name = command
+        self.assertEqual(
+            ['qemu-img', 'commit', '-q', '-d', '-r', '2097152'], words
+        )
+        node = json.loads(name.removeprefix('json:'))
+        self.assertEqual('/volumes/v.b', node['file']['filename'])
+        self.assertEqual('/volumes/v.a', node['backing']['file']['filename'])
+        self.assertIsNone(node['backing']['backing'])
 
     def test_commit_over_images_between(self) -> None:
         qemu_img.commit(self.execute, '/volumes/v.b', 'v')
