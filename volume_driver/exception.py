@@ -189,6 +189,23 @@ class EncryptionUnsupported(Refused):
     )
 
 
+class ContainerTooLarge(Refused):
+    template = (
+        'The encrypted volume {volume} takes {length} bytes as a file, and '
+        'only the first {limit} of them would be copied: what encrypts it '
+        'needs room, too. Nothing was changed; extend the volume by 1 GiB, '
+        'and try again.'
+    )
+
+
+class BackupUnsuitable(Refused):
+    template = (
+        'The backup {backup} is not restored to {volume}: {reason}. Nothing '
+        'was changed; restore it to a volume of the type that it was made '
+        'of, without snapshots.'
+    )
+
+
 class PassphraseMissing(Refused):
     template = (
         '{volume} is encrypted, and its passphrase is not known: {reason}. '

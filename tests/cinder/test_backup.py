@@ -112,6 +112,20 @@ class BackupTest(BackupTestCase):
         restored.delete_server()
         self.assert_restored(volume, restored)
 
+    def test_a_volume_that_is_created_of_it(self) -> None:
+        volume = self.volume_with_data()
+        backup = self.tenant.create_backup(volume.volume)
+
+        made = self.tenant.create_volume(2, backup_id=backup.id)
+
+        view = volume.model.active.copy(2 * checked.GIB)
+        created = checked.CheckedVolume(
+            self.tenant, self.cinder.share(), made, view, 'raw'
+        )
+        self.assert_restored(volume, created)
+        created.take_snapshots(1)
+        self.assert_restored(volume, created)
+
     def test_a_volume_with_snapshots(self) -> None:
         volume = self.volume_with_data()
         volume.take_snapshots(2)

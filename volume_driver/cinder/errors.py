@@ -40,6 +40,8 @@ _INVALID: dict[type[exception.VolumeDriverError], typing.Any] = {
     exception.AmbiguousGuest: cinder_exception.InvalidVolume,
     exception.ImageNotTrusted: cinder_exception.InvalidVolume,
     exception.EncryptionUnsupported: cinder_exception.InvalidVolume,
+    exception.ContainerTooLarge: cinder_exception.InvalidVolume,
+    exception.BackupUnsuitable: cinder_exception.InvalidVolume,
     exception.ChainTooDeep: cinder_exception.InvalidVolume,
     exception.NotNewestSnapshot: cinder_exception.InvalidSnapshot,
     exception.InvalidSize: cinder_exception.InvalidInput,

@@ -16,27 +16,36 @@ Backup and host-assisted migration open what a connection names and take its
 bytes for the volume's. That is right for a raw image without snapshots, and
 for no other: those get a flat raw copy of what the volume shows, and what is
 written to one becomes the volume's data when the connection ends.
+
+What an encrypted volume shows leaves it encrypted only: its bytes are those of
+a container, a flat qcow2 image with LUKS inside.
 """
 
 from __future__ import annotations
 
 import typing
 
+from cinder import context as cinder_context
+from cinder import objects
 from oslo_utils import units
 
 from volume_driver import chain
 from volume_driver import driver as core_driver
+from volume_driver import exception
 from volume_driver import files
 from volume_driver import names
+from volume_driver.cinder import backups
 from volume_driver.cinder import keys
 from volume_driver.cinder import records
 from volume_driver.images import qemu_img
+from volume_driver.operations import containers
 from volume_driver.operations import copies
 
 READ = 'read'
 WRITE = 'write'
 
 _VOLUME = 'volume'
+_TARGET = 'target:'
 
 
 def purpose(volume: typing.Any, connector: typing.Any) -> str | None:
@@ -49,11 +58,11 @@ def purpose(volume: typing.Any, connector: typing.Any) -> str | None:
     if volume.status == 'restoring-backup':
         return WRITE
     migration = volume.migration_status or ''
-    if migration.startswith('target:'):
+    if migration.startswith(_TARGET):
         return WRITE
     if volume.status == 'backing-up' or migration == 'migrating':
         return READ
-    return None
+    return None if backups.restored_to(volume) is None else WRITE
 
 
 def prepare(core: core_driver.Qcow2Driver, volume: typing.Any) -> str:
@@ -64,10 +73,47 @@ def prepare(core: core_driver.Qcow2Driver, volume: typing.Any) -> str:
     name = _name(core, volume)
     files.discard(core.context.path(name))
     found = records.images(core, volume)
-    if _is_plain(found) and not volume.volume_attachment:
+    limit = None
+    if found.encrypted or volume.encryption_key_id is not None:
+        limit = backups.limit(volume)
+    if not volume.volume_attachment and _is_as_read(core, found, limit):
         return found.active.name
-    copies.read_out(core.source(volume), core.context.path(name), 'raw')
+    _read_out(core, core.source(volume), found, name, limit)
     return name
+
+
+def _is_as_read(
+    core: core_driver.Qcow2Driver, found: chain.Chain, limit: int | None
+) -> bool:
+    """Tell whether the bytes of a volume's only file are those to be read.
+
+    :raises ContainerTooLarge: when there is no other way, and too many
+    """
+    if len(found) > 1:
+        return False
+    length = containers.length(core.context, found.active)
+    if found.encrypted:
+        return limit is not None and length <= limit
+    if limit is not None and length > limit:
+        # LUKS alone, which Cinder's NFS driver made.
+        raise exception.ContainerTooLarge(
+            volume=found.active.name, length=length, limit=limit
+        )
+    return found.active.format == 'raw'
+
+
+def _read_out(
+    core: core_driver.Qcow2Driver,
+    source: copies.Source,
+    found: chain.Chain,
+    name: str,
+    limit: int | None,
+) -> None:
+    path = core.context.path(name)
+    if found.encrypted:
+        containers.read_out(source, path, limit)
+    else:
+        copies.read_out(source, path, 'raw')
 
 
 def connect(
@@ -82,7 +128,7 @@ def connect(
         is_ready = files.is_file(core.context.path(name))
         return name if is_ready else prepare(core, volume)
     found = records.images(core, volume)
-    keys.refuse(found, volume.name, 'being written to byte by byte')
+    _check_written(found, volume)
     active = found.active
     path = core.context.path(name)
     files.discard(path)
@@ -91,13 +137,34 @@ def connect(
     return name
 
 
+def _check_written(found: chain.Chain, volume: typing.Any) -> None:
+    """Check that what is about to be written can become a volume's data."""
+    backups.check(found, volume, keys.is_of)
+    migration = volume.migration_status or ''
+    if migration.startswith(_TARGET):
+        context = cinder_context.get_admin_context()
+        origin = objects.Volume.get_by_id(
+            context, migration.removeprefix(_TARGET)
+        )
+        keys.check_types(context, origin, volume)
+
+
 def disconnect(
     core: core_driver.Qcow2Driver, volume: typing.Any, what: str
 ) -> None:
-    """End a connection; what was written to it becomes the volume's data."""
+    """End a connection; what was written to it becomes the volume's data.
+
+    After a backup that is not encrypted was restored, the record of a volume
+    has no key any more: Cinder takes it for a plain volume from then on.
+    """
     path = core.context.path(_name(core, volume))
     if what == WRITE and files.is_file(path):
-        copies.write_over(core.context, core.target(volume), path, 'raw')
+        context, target = core.context, core.target(volume)
+        if volume.encryption_key_id is None:
+            copies.write_over(context, target, path, 'raw', unseal=True)
+        else:
+            size = volume.size * units.Gi
+            containers.write_over(context, target, path, size)
     files.discard(path)
 
 
@@ -111,7 +178,9 @@ def prepare_snapshot(
     frozen = copies.frozen_image(source)
     if frozen.format == 'raw':
         return frozen.name
-    copies.read_out(source, core.context.path(name), 'raw')
+    found = records.images(core, snapshot.volume)
+    limit = backups.limit(snapshot.volume) if found.encrypted else None
+    _read_out(core, source, found, name, limit)
     return name
 
 
@@ -136,7 +205,3 @@ def _name(
     core: core_driver.Qcow2Driver, volume: typing.Any, what: str = _VOLUME
 ) -> str:
     return names.export(core.target(volume).name, str(what))
-
-
-def _is_plain(found: chain.Chain) -> bool:
-    return len(found) == 1 and found.active.format == 'raw'

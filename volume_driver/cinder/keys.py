@@ -27,12 +27,13 @@ from cinder import context as cinder_context
 from cinder import exception as cinder_exception
 from cinder import objects
 from cinder.image import image_utils
+from cinder.volume import volume_types
 from cinder.volume import volume_utils
 from oslo_config import cfg
 
-from volume_driver import chain
 from volume_driver import driver as core_driver
 from volume_driver import exception
+from volume_driver.cinder import backups
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import luks
 from volume_driver.images import record
@@ -71,9 +72,15 @@ class Keys:
                 )
             if volume.encryption_key_id is None:
                 return None
-            key = key_manager.API(cfg.CONF).get(
-                volume.obj_context, volume.encryption_key_id
-            )
+            try:
+                return passphrase(volume, volume.encryption_key_id)
+            except castellan_exception.ManagedObjectNotFoundError:
+                # While a backup is restored the record names the key that its
+                # volume had, and that may be gone with it.
+                backup = backups.restored_to(volume)
+                if backup is None or not backup.encryption_key_id:
+                    raise
+                return passphrase(volume, backup.encryption_key_id)
         except (
             castellan_exception.CastellanException,
             cinder_exception.VolumeNotFound,
@@ -81,7 +88,6 @@ class Keys:
             raise exception.PassphraseMissing(
                 volume=target.name, reason=str(error)
             ) from error
-        return typing.cast(str, key.get_encoded().hex())
 
     def cipher(self, volume: typing.Any) -> luks.Cipher | None:
         """Return how a new volume is to be encrypted, None if it is not."""
@@ -97,6 +103,70 @@ class Keys:
             found = image_utils.decode_cipher(wanted['cipher'], size // 2)
         return luks.Cipher(
             found['cipher_alg'], found['cipher_mode'], found['ivgen_alg']
+        )
+
+
+def passphrase(volume: typing.Any, key_id: str) -> str:
+    """Return what a key is as a passphrase.
+
+    :param volume: whose request it is
+    :raises CastellanException: when the key manager does not give it
+    """
+    key = key_manager.API(cfg.CONF).get(volume.obj_context, key_id)
+    return typing.cast(str, key.get_encoded().hex())
+
+
+def passphrase_of_image(volume: typing.Any, key_id: str | None) -> str:
+    """Return what opens an image that a volume is to hold.
+
+    :param key_id: of the image; the volume's own is a copy of it, unless the
+        volume was there before
+    :raises PassphraseMissing: when the key manager gives neither
+    """
+    asked = [each for each in (key_id, volume.encryption_key_id) if each]
+    reason = ''
+    for each in asked:
+        try:
+            return passphrase(volume, each)
+        except castellan_exception.CastellanException as error:
+            reason = str(error)
+    raise exception.PassphraseMissing(volume=volume.name, reason=reason)
+
+
+def is_of(volume: typing.Any, key_id: str) -> bool:
+    """Tell whether a key has the passphrase of a volume.
+
+    Each volume, image and backup has a key of its own, that may be a copy.
+    """
+    own = volume.encryption_key_id
+    try:
+        return own == key_id or (
+            own is not None
+            and passphrase(volume, own) == passphrase(volume, key_id)
+        )
+    except castellan_exception.CastellanException:
+        return False
+
+
+def check_types(
+    context: typing.Any, one: typing.Any, other: typing.Any
+) -> None:
+    """Check that a volume may be copied to another one byte by byte.
+
+    Where their types are encrypted in different ways Cinder opens both with
+    cryptsetup, which os-brick does with devices alone; and it would write
+    through a link that it puts in the place of a file.
+
+    :raises EncryptionUnsupported: when their types are
+    """
+    if volume_types.volume_types_encryption_changed(
+        context, one.volume_type_id, other.volume_type_id
+    ):
+        raise exception.EncryptionUnsupported(
+            volume=(one if one.encryption_key_id else other).name,
+            operation='a migration to a type that is encrypted otherwise',
+            reason='Cinder would open it with cryptsetup, and it is a file '
+            'with qcow2 inside',
         )
 
 
@@ -117,17 +187,4 @@ def check(core: core_driver.Qcow2Driver, volume: typing.Any) -> None:
             operation='snapshots and copies',
             reason=f'its record has a key, but its image {name} is no qcow2 '
             f'image with LUKS inside',
-        )
-
-
-def refuse(found: chain.Chain, volume: str, operation: str) -> None:
-    """Refuse what would need the data of an encrypted volume in the clear.
-
-    :raises EncryptionUnsupported: when the volume is encrypted
-    """
-    if found.encrypted:
-        raise exception.EncryptionUnsupported(
-            volume=volume,
-            operation=operation,
-            reason='its data would have to leave it in the clear',
         )

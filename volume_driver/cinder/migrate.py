@@ -16,12 +16,19 @@ from __future__ import annotations
 
 import typing
 
+from cinder.volume import rpcapi
 from cinder.volume import volume_utils
 
+from volume_driver import exception
 from volume_driver.cinder import errors
 from volume_driver.cinder import exports
+from volume_driver.cinder import keys
 from volume_driver.cinder import started
 from volume_driver.operations import adopt
+
+# What backends call a filesystem on which volumes are files that a server
+# reads as qcow2; on a device it would read the bytes as they are.
+_FILES = frozenset({'nfs', 'file'})
 
 Update = dict[str, typing.Any] | None
 Any = typing.Any
@@ -58,7 +65,11 @@ class MigrateMixin(started.Started):
         self, context: Any, src_vol: Any, dest_vol: Any, remote: Any = None
     ) -> None:
         """Make the bytes of a volume ready that is about to be copied."""
-        exports.prepare(self.backend.of(src_vol), src_vol)
+        core = self.backend.of(src_vol)
+        keys.check_types(context.elevated(), src_vol, dest_vol)
+        if src_vol.encryption_key_id is not None:
+            _check_files(context, src_vol, dest_vol)
+        exports.prepare(core, src_vol)
 
     @errors.translated()
     def update_migrated_volume(
@@ -101,3 +112,22 @@ class MigrateMixin(started.Started):
     ) -> tuple[bool, Update]:
         """Take any new type that leaves a volume where it is."""
         return bool(host['host'] == volume.host), None
+
+
+def _check_files(context: Any, src_vol: Any, dest_vol: Any) -> None:
+    """Check that an encrypted volume goes where volumes are files, too.
+
+    :raises EncryptionUnsupported: when it does not
+    """
+    capabilities = rpcapi.VolumeAPI().get_capabilities(
+        context, dest_vol.service_topic_queue, False
+    )
+    protocol = (capabilities or {}).get('storage_protocol') or 'unknown'
+    known = {protocol} if isinstance(protocol, str) else set(protocol)
+    if not {each.lower() for each in known} & _FILES:
+        raise exception.EncryptionUnsupported(
+            volume=src_vol.name,
+            operation=f'a migration to a backend of protocol {protocol}',
+            reason='its bytes are a qcow2 image with LUKS inside, which a '
+            'server can read from a file alone',
+        )

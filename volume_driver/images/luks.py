@@ -10,7 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""How an image is encrypted, read from the LUKS header inside it."""
+"""How an image is encrypted, read from the LUKS header that it has.
+
+The layout is that of the LUKS1 on-disk format specification: big-endian
+fields, and behind them eight key slots. QEMU can read no other version.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,18 @@ from volume_driver.images import header
 # magic, version, cipher name, cipher mode, hash, payload offset, key bytes
 _HEADER = struct.Struct('>6sH32s32s32sII')
 _MAGIC = b'LUKS\xba\xbe'
+_SECTOR = 512
+# How often the digest of the master key is hashed, as the last field of the
+# header but one; then the slots: active or not, how often what opens it is
+# hashed, salt, where its key material begins, and in how many stripes.
+_DIGEST_ITERATIONS = struct.Struct('>164xI')
+_SLOT = struct.Struct('>II32sII')
+_FIRST_SLOT = 208
+_ACTIVE = 0x00AC71F3
+_WHOLE = _FIRST_SLOT + 8 * _SLOT.size
+# cryptsetup takes as many as last two seconds, QEMU likewise: a few millions.
+# Whoever made a header can let it take hours; oslo.utils has the same limit.
+_MOST_ITERATIONS = 12_000_000
 _WORD = re.compile(r'[a-z0-9-]+')
 
 
@@ -39,14 +55,17 @@ class Cipher:
     mode: str = 'xts'
     iv: str = 'plain64'
 
-    def options(self) -> list[str]:
-        """Return it as options of ``qemu-img create``."""
+    def options(self, prefix: str = 'encrypt.') -> list[str]:
+        """Return it as options of ``qemu-img create``.
+
+        :param prefix: that the options of a qcow2 image have
+        """
         iv, _, digest = self.iv.partition(':')
         return [
-            f'encrypt.cipher-alg={self.algorithm}',
-            f'encrypt.cipher-mode={self.mode}',
-            f'encrypt.ivgen-alg={iv}',
-            *([f'encrypt.ivgen-hash-alg={digest}'] if digest else []),
+            f'{prefix}cipher-alg={self.algorithm}',
+            f'{prefix}cipher-mode={self.mode}',
+            f'{prefix}ivgen-alg={iv}',
+            *([f'{prefix}ivgen-hash-alg={digest}'] if digest else []),
         ]
 
 
@@ -55,17 +74,71 @@ DEFAULT = Cipher()
 
 
 def cipher_of(path: str) -> Cipher:
-    """Return the cipher of an encrypted qcow2 image.
+    """Return the cipher of an encrypted qcow2 image, or of LUKS alone.
 
     :raises ImageInvalid: when it has no LUKS header that can be read
     """
-    at = header.read(path).luks_at
+    data, _ = _read(path)
+    if not data.startswith(_MAGIC):
+        at = header.read(path).luks_at
+        data = _read(path, at)[0] if at else b''
+    return parse(data, path)
+
+
+def has_magic(path: str) -> bool:
+    """Tell whether a file begins as a LUKS container does."""
+    return _read(path)[0].startswith(_MAGIC)
+
+
+def payload(path: str) -> int:
+    """Return how many bytes of data a LUKS container has.
+
+    :raises ImageInvalid: when it has no LUKS header that can be read, or
+        ends in it
+    """
+    data, length = _read(path)
+    parse(data, path)
+    size = length - int(_HEADER.unpack_from(data)[5]) * _SECTOR
+    if size <= 0:
+        raise exception.ImageInvalid(
+            path=path, format='LUKS', reason='it ends within its header'
+        )
+    return size
+
+
+def check_effort(path: str, at: int = 0) -> None:
+    """Check that a header which others made is opened in seconds.
+
+    :param at: where in the file it begins
+    :raises ImageInvalid: when it is none
+    :raises ImageNotTrusted: when it would take longer
+    """
+    data, _ = _read(path, at)
+    parse(data, path)
+    if len(data) < _WHOLE:
+        raise exception.ImageInvalid(
+            path=path, format='LUKS', reason='it ends within its header'
+        )
+    slots = [
+        _SLOT.unpack_from(data, _FIRST_SLOT + number * _SLOT.size)[:2]
+        for number in range(8)
+    ]
+    efforts = [each for active, each in slots if active == _ACTIVE]
+    effort = max([*efforts, *_DIGEST_ITERATIONS.unpack_from(data)])
+    if effort > _MOST_ITERATIONS:
+        raise exception.ImageNotTrusted(
+            path=path,
+            reason=f'its passphrase would be hashed {effort} times',
+        )
+
+
+def _read(path: str, at: int = 0) -> tuple[bytes, int]:
+    """Return what can be a header, and the length of the file."""
     fd = header.open_image(path)
     try:
-        data = os.pread(fd, _HEADER.size, at) if at else b''
+        return os.pread(fd, _WHOLE, at), os.fstat(fd).st_size
     finally:
         os.close(fd)
-    return parse(data, path)
 
 
 def parse(data: bytes, path: str) -> Cipher:

@@ -198,7 +198,7 @@ def convert(
         execute,
         target,
         *('convert', '-q', '-C', *driver, '-O', formats[1]),
-        *_encryption(keys[1]),
+        *_encryption(keys[1], formats[1]),
         *('-t', 'writeback', image, target),
         opened=keys[0],
         made=keys[1],
@@ -206,7 +206,11 @@ def convert(
 
 
 def convert_onto(
-    execute: Execute, source: str, target: str, formats: tuple[str, str]
+    execute: Execute,
+    source: str,
+    target: str,
+    formats: tuple[str, str],
+    key: secrets.Key | None = None,
 ) -> None:
     """Copy what one sees through an image over all of one that is there.
 
@@ -214,12 +218,16 @@ def convert_onto(
     else there, from its backing image.
 
     :param formats: of the source and of the target
+    :param key: of both
     """
+    *driver, image = _image(source, key, formats[0])
+    *_, onto = _image(target, key, formats[1])
     _run(
         execute,
         target,
-        *('convert', '-q', '-n', '-f', formats[0], '-O', formats[1]),
-        *('-t', 'writeback', source, target),
+        *('convert', '-q', '-n', *driver, '-O', formats[1]),
+        *('-t', 'writeback', image, onto),
+        opened=key,
     )
 
 
@@ -231,13 +239,20 @@ def free_leaked(
     _run(execute, path, 'check', '-q', '-r', 'leaks', *image, opened=key)
 
 
-def probe(execute: Execute, path: str, volume: str, key: secrets.Key) -> None:
+def probe(
+    execute: Execute,
+    path: str,
+    volume: str,
+    key: secrets.Key,
+    image_format: str = 'qcow2',
+) -> None:
     """Check that a key opens an encrypted image and all images below it.
 
     :param volume: name of the volume, for the error
+    :param image_format: ``qcow2``, or ``luks`` for a container without it
     :raises PassphraseWrong: when it does not
     """
-    image = _image(path, key)
+    image = _image(path, key, image_format)
     try:
         _run(
             execute,
@@ -265,11 +280,17 @@ def _image(
     """
     if key is None:
         return ('-f', image_format, path)
+    if image_format == 'luks':
+        return (secrets.luks_name(path),)
     return (secrets.name(path, alone),)
 
 
-def _encryption(key: secrets.Key | None) -> tuple[str, ...]:
-    return () if key is None else ('-o', secrets.options(key))
+def _encryption(
+    key: secrets.Key | None, image_format: str = 'qcow2'
+) -> tuple[str, ...]:
+    if key is None:
+        return ()
+    return ('-o', secrets.options(key, image_format))
 
 
 def _run(

@@ -21,6 +21,7 @@ from volume_driver import exception
 from volume_driver import info
 from volume_driver import names
 from volume_driver.images import header
+from volume_driver.images import luks
 from volume_driver.images import record
 from volume_driver.images import trust
 
@@ -72,6 +73,37 @@ def read_flat(path: str, image_format: str) -> chain.Image:
         raise exception.ImageNotTrusted(
             path=path, reason='it is encrypted, and nobody says how to open it'
         )
+    return image
+
+
+def read_container(path: str) -> chain.Image:
+    """Read an encrypted image that may have no other file behind it.
+
+    That is qcow2 with LUKS inside, as volumes are; or LUKS alone, format
+    ``luks``, as volumes on devices are, and what is made of them. The first
+    bytes tell which: neither can be read without its passphrase.
+
+    :raises ImageInvalid: when it is neither
+    :raises ImageNotTrusted: when it refers to any other file, or would take
+        long to be opened
+    """
+    directory, name = os.path.split(path)
+    if luks.has_magic(path):
+        luks.check_effort(path)
+        on_disk = os.stat(path).st_blocks * 512
+        return chain.Image(
+            name, 'luks', luks.payload(path), on_disk, encrypted=True
+        )
+    image = read_image(directory, name, name, 'qcow2')
+    if image.backing is not None:
+        raise exception.ImageNotTrusted(
+            path=path, reason=f'it has a backing image, {image.backing!r}'
+        )
+    if not image.encrypted:
+        raise exception.ImageNotTrusted(
+            path=path, reason='it is not encrypted'
+        )
+    luks.check_effort(path, header.read(path).luks_at)
     return image
 
 

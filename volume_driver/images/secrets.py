@@ -112,6 +112,17 @@ def name(path: str, alone: bool = False) -> str:
     return 'json:' + json.dumps(_node(path, alone, []))
 
 
+def luks_name(path: str) -> str:
+    """Return qemu-img's name for a LUKS container, which is no qcow2 image."""
+    return 'json:' + json.dumps(
+        {
+            'driver': 'luks',
+            'key-secret': OPENED,
+            'file': {'driver': 'file', 'filename': os.path.abspath(path)},
+        }
+    )
+
+
 def names_below(path: str) -> tuple[str, ...]:
     """Return the names of all images below an encrypted one, its own first.
 
@@ -149,13 +160,17 @@ def _node(path: str, alone: bool, above: list[str]) -> dict[str, typing.Any]:
     return node
 
 
-def options(key: Key) -> str:
-    """Return what makes ``qemu-img create`` encrypt an image."""
+def options(key: Key, image_format: str = 'qcow2') -> str:
+    """Return what makes ``qemu-img create`` encrypt an image.
+
+    :param image_format: ``qcow2``, or ``luks`` for a container without it
+    """
+    prefix = '' if image_format == 'luks' else 'encrypt.'
     return ','.join(
         [
-            'encrypt.format=luks',
-            f'encrypt.key-secret={MADE}',
-            f'encrypt.iter-time={_STRETCHING}',
-            *key.cipher.options(),
+            *(['encrypt.format=luks'] if prefix else []),
+            f'{prefix}key-secret={MADE}',
+            f'{prefix}iter-time={_STRETCHING}',
+            *key.cipher.options(prefix),
         ]
     )

@@ -83,7 +83,7 @@ def copy(
         key = volumes.new_key(context, target, cipher)
         image_format = volumes.format_of(context, key)
         passing = names.passing_snapshot(target.name)
-        with _frozen(source, passing, size, key is not None) as image:
+        with frozen(source, passing, size, key is not None) as image:
             volumes.fill(
                 context,
                 target.name,
@@ -105,17 +105,31 @@ def read_out(source: Source, path: str, image_format: str) -> None:
     :raises SnapshotNotFound: when there is no such snapshot
     :raises EncryptionUnsupported: when it is encrypted
     """
+    with frozen(source) as image:
+        write_out(
+            source,
+            image,
+            path,
+            lambda part: _flatten(source, image, part, image_format),
+        )
+
+
+def write_out(
+    source: Source, image: chain.Image, path: str, filling: volumes.Filling
+) -> None:
+    """Make a file that is complete once it has its name.
+
+    :param image: what it shows, whose mode and owner it gets
+    """
     part = path + names.PART
-    passing = f'{names.PASSING}{uuid.uuid4()}'
-    with _frozen(source, passing) as image:
+    files.discard(part)
+    try:
+        filling(part)
+        files.cover(part, source.context.path(image.name))
+        files.rename(part, path)
+    except Exception:
         files.discard(part)
-        try:
-            _flatten(source, image, part, image_format)
-            files.cover(part, source.context.path(image.name))
-            files.rename(part, path)
-        except Exception:
-            files.discard(part)
-            raise
+        raise
 
 
 def write_over(
@@ -123,6 +137,7 @@ def write_over(
     target: hypervisor.Target,
     path: str,
     image_format: str,
+    unseal: bool = False,
 ) -> None:
     """Let a volume hold what a file holds; its snapshots stay as they are.
 
@@ -133,19 +148,21 @@ def write_over(
 
     :param path: of a flat image, named as an export of the volume
     :param image_format: of the file, ``raw`` or ``qcow2``
+    :param unseal: an encrypted volume without snapshots becomes a plain one
     :raises VolumeInUse: when a guest runs on the volume
     :raises InvalidSize: when the file holds more than fits
     :raises ImageInvalid, ImageNotTrusted: when the file is no flat image
-    :raises EncryptionUnsupported: when the volume is encrypted
+    :raises EncryptionUnsupported: when the volume is encrypted, and has to
+        stay so
     """
-    _check_export(context, target.name, path)
+    check_export(context, target.name, path)
     was_there = files.exists(path)
     with recovery.locked(context, target):
         if was_there and not files.exists(path):
             return  # what was cut off is finished by now
         images = read_unused(context, target).chain
         active = images.active
-        if active.encrypted:
+        if active.encrypted and (len(images) > 1 or not unseal):
             raise exception.EncryptionUnsupported(
                 volume=target.name,
                 operation='taking over a file',
@@ -161,10 +178,10 @@ def write_over(
         if active.name == target.name:
             become_base(context, target, given, active)
         else:
-            _write_overlay(context, target, images, path, image_format)
+            write_overlay(context, target, images, path, image_format)
 
 
-def _check_export(context: contexts.Context, volume: str, path: str) -> None:
+def check_export(context: contexts.Context, volume: str, path: str) -> None:
     """Check that a file is one that a journal may name, and a deletion drops.
 
     :raises ImageNotTrusted: when it is not
@@ -218,17 +235,20 @@ def become_base(
         )
 
 
-def _write_overlay(
+def write_overlay(
     context: contexts.Context,
     target: hypervisor.Target,
     images: chain.Chain,
     path: str,
     image_format: str,
+    key: secrets.Key | None = None,
 ) -> None:
     """Put an image with the content of a file in the active one's place.
 
     Up to the rename nothing of the volume is touched; from then on the file
     is not needed any more, and it does no harm to do all of it again.
+
+    :param key: what the file and all images of the volume are encrypted with
     """
     active = images.active
     below = images.below(active.name)
@@ -238,12 +258,13 @@ def _write_overlay(
     try:
         if below is not None:
             qemu_img.create_overlay(
-                context.execute, part, below.name, below.format, active.size
+                *(context.execute, part, below.name, below.format),
+                *(active.size, key),
             )
         else:
-            qemu_img.create(context.execute, part, 'qcow2', active.size)
+            qemu_img.create(context.execute, part, 'qcow2', active.size, key)
         qemu_img.convert_onto(
-            context.execute, path, part, (image_format, active.format)
+            context.execute, path, part, (image_format, active.format), key
         )
         files.cover(part, context.path(active.name))
         files.sync(part)
@@ -271,18 +292,20 @@ def frozen_image(source: Source) -> chain.Image:
 
 
 @contextlib.contextmanager
-def _frozen(
-    source: Source, passing: str, largest: int = 0, sealed: bool = False
+def frozen(
+    source: Source, passing: str = '', largest: int = 0, sealed: bool = False
 ) -> collections.abc.Iterator[chain.Image]:
     """Hold the source's lock, and yield an image that nobody writes to.
 
-    :param passing: id of the snapshot that is taken if a guest runs
+    :param passing: id of the snapshot that is taken if a guest runs, empty
+        for any
     :param largest: bytes that it may have, 0 for any
     :param sealed: what it is copied to is encrypted
     :raises InvalidSize: when it has more; before any snapshot is taken
     :raises EncryptionUnsupported: when it is encrypted, and the copy not
     """
     context, target = source.context, source.target
+    passing = passing or f'{names.PASSING}{uuid.uuid4()}'
     with recovery.locked(context, target):
         state = contexts.read(context, target)
         if state.chain.encrypted and not sealed:

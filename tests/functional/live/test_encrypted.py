@@ -25,8 +25,10 @@ from tests.fixtures import domain_xml
 from tests.fixtures import driver as drivers
 from tests.fixtures import encrypted
 from tests.fixtures import hypervisor
+from tests.fixtures import image_tools
 from tests.functional.live import case
 from volume_driver import exception
+from volume_driver.operations import containers
 
 KIB = case.KIB
 MIB = case.MIB
@@ -123,6 +125,20 @@ class EncryptedTest(case.LiveTestCase):
         clone = volume.copy()
         self.assertEqual([], clone.differences())
         self.check(volume)
+
+    def test_container_of_what_a_guest_runs_on(self) -> None:
+        volume, _ = self.make_encrypted(snapshots=1)
+        path = self.temp_dir() / 'container'
+        source = volume.made.driver.source(volume.record)
+        containers.read_out(source, str(path))
+        view = volume.model.active.copy()
+        volume.write(3 * MIB, MIB, 0x99)
+        self.check(volume)
+        view.save(expected := self.temp_dir() / 'expected')
+        with image_tools.unlocked([path], volume.model.passphrase) as found:
+            image_tools.qemu_img(
+                *('compare', '-f', 'raw', *found[:-1]), *(expected, found[-1])
+            )
 
     def test_pull_is_refused(self) -> None:
         volume, snapshots = self.make_encrypted(snapshots=1)

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Keys and ciphers, as Cinder's own key manager and records say."""
+"""Keys, ciphers and backups, as Cinder's own key manager and records say."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ from castellan.common import exception as castellan_exception
 from castellan.common.objects import symmetric_key
 from cinder import exception as cinder_exception
 from cinder import objects
+from cinder.volume import volume_types
 from cinder.volume import volume_utils
 
 from tests import base
+from volume_driver import chain
 from volume_driver import exception
+from volume_driver.cinder import backups
 from volume_driver.cinder import keys
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import luks
@@ -40,19 +43,32 @@ class Volume:
     id: str
     encryption_key_id: str | None = 'key'
     obj_context: str = 'of the request'
+    status: str = 'available'
+    name: str = 'volume-u'
+    migration_status: str | None = None
+    size: int = 1
+    volume_type_id: str = 'type'
+
+
+_KEYS = {'key': b'\x01\xab', 'copy': b'\x01\xab', 'another': b'\x02\xcd'}
 
 
 class Manager:
-    """A key manager with one key."""
+    """A key manager with a key, a copy of it, and another one."""
 
     def __init__(self) -> None:
         self.asked: list[object] = []
 
     def get(self, context: object, key_id: str) -> typing.Any:
         self.asked.append(context)
-        if key_id != 'key':
+        if key_id not in _KEYS:
             raise castellan_exception.ManagedObjectNotFoundError(uuid=key_id)
-        return symmetric_key.SymmetricKey('AES', 16, b'\x01\xab')
+        return symmetric_key.SymmetricKey('AES', 16, _KEYS[key_id])
+
+
+def backup(key_id: str | None, service: str = 'posix') -> mock.Mock:
+    """Return what is read of a backup's record."""
+    return mock.Mock(id='b', encryption_key_id=key_id, service=service)
 
 
 class KeysTest(base.TestCase):
@@ -100,6 +116,42 @@ class KeysTest(base.TestCase):
         self.keys.know(self.volume)
         self.assertRaises(exception.PassphraseMissing, self.keys, self.target)
 
+    def test_key_of_a_volume_that_is_gone_is_the_backups(self) -> None:
+        self.volume.encryption_key_id = 'gone'
+        self.volume.status = 'restoring-backup'
+        self.keys.know(self.volume)
+        self.backups(backup('another'))
+        self.assertEqual('02cd', self.keys(self.target))
+        self.backups()
+        self.assertRaises(exception.PassphraseMissing, self.keys, self.target)
+
+    def test_key_of_an_image_is_asked_for_first(self) -> None:
+        for key_id, expected in (
+            ('another', '02cd'),
+            ('gone', '01ab'),
+            (None, '01ab'),
+        ):
+            found = keys.passphrase_of_image(self.volume, key_id)
+            self.assertEqual(expected, found)
+        self.volume.encryption_key_id = 'gone'
+        self.assertRaises(
+            *(exception.PassphraseMissing, keys.passphrase_of_image),
+            *(self.volume, 'gone'),
+        )
+
+    def test_one_passphrase_can_have_many_keys(self) -> None:
+        self.assertTrue(keys.is_of(self.volume, 'key'))
+        self.assertTrue(keys.is_of(self.volume, 'copy'))
+        self.assertFalse(keys.is_of(self.volume, 'another'))
+        self.assertFalse(keys.is_of(self.volume, 'gone'))
+        self.volume.encryption_key_id = None
+        self.assertFalse(keys.is_of(self.volume, 'key'))
+
+    def backups(self, *found: object) -> None:
+        """Let the database have some backups."""
+        stored = mock.Mock(return_value=list(found))
+        self.patch(objects.BackupList, 'get_all', stored)
+
     def test_volume_that_is_gone_is_a_refusal(self) -> None:
         self.stored(cinder_exception.VolumeNotFound(volume_id='x'))
         self.assertRaises(exception.PassphraseMissing, self.keys, self.target)
@@ -121,3 +173,80 @@ class KeysTest(base.TestCase):
                 lambda volume, context, found=found: found,
             )
             self.assertEqual(expected, self.keys.cipher(self.volume))
+
+
+class BackupsTest(base.TestCase):
+    """What a backup asks of an encrypted volume."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        objects.register_all()
+        self.volume = Volume(str(uuid.uuid4()), status='restoring-backup')
+        self.patch(
+            volume_types,
+            'is_encrypted',
+            lambda context, given: given == 'type',
+        )
+
+    def stored(self, *found: object) -> mock.Mock:
+        """Let the database have some backups."""
+        stored = mock.Mock(return_value=list(found))
+        self.patch(objects.BackupList, 'get_all', stored)
+        return stored
+
+    def check(self, key_id: str | None, encrypted: bool, images: int) -> None:
+        """Check what is to be restored, with a key that ``key`` is."""
+        self.stored(backup(key_id))
+        chain_of = [
+            chain.Image(f'i{number}', 'qcow2', 1, encrypted=encrypted)
+            for number in range(images)
+        ]
+        backups.check(
+            chain.Chain(tuple(chain_of)),
+            self.volume,
+            lambda volume, given: given == 'key',
+        )
+
+    def test_only_what_fits_is_restored(self) -> None:
+        self.check('key', True, 2)
+        self.check('another', True, 1)
+        self.check(None, True, 1)
+        self.check(None, False, 2)
+        self.check('key', False, 1)
+        for unfit in (
+            ('another', True, 2),
+            (None, True, 2),
+            ('key', False, 2),
+        ):
+            with self.subTest(unfit):
+                self.assertRaises(
+                    exception.BackupUnsuitable, self.check, *unfit
+                )
+        self.volume.volume_type_id = 'plain'
+        self.assertRaises(
+            exception.BackupUnsuitable, self.check, 'key', False, 1
+        )
+
+    def test_volume_that_is_created_of_a_backup(self) -> None:
+        for status in ('restoring-backup', 'creating'):
+            self.volume.status = status
+            self.stored(found := backup('key'))
+            self.assertIs(found, backups.restored_to(self.volume))
+            self.stored()
+            self.assertIsNone(backups.restored_to(self.volume))
+        self.volume.status = 'available'
+        asked = self.stored(backup('key'))
+        self.assertIsNone(backups.restored_to(self.volume))
+        asked.assert_not_called()
+
+    def test_how_much_is_copied(self) -> None:
+        self.volume.status = 'backing-up'
+        self.stored(backup('key'))
+        self.assertIsNone(backups.limit(self.volume))
+        ceph = 'cinder.backup.drivers.ceph.CephBackupDriver'
+        self.stored(backup('key', ceph))
+        self.assertEqual(1 << 30, backups.limit(self.volume))
+        self.stored()
+        self.assertIsNone(backups.limit(self.volume))
+        self.volume.migration_status = 'migrating'
+        self.assertEqual(1 << 30, backups.limit(self.volume))

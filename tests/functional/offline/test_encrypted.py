@@ -69,9 +69,11 @@ class EncryptedTestCase(case.OfflineTestCase):
         super().setUp()
         self.require_program('qemu-img', 'qemu-utils')
 
-    def again(self) -> encrypted.EncryptedVolume:
-        """Return a copy of the template, on its own directory."""
-        source = template()
+    def again(
+        self, made: collections.abc.Callable[..., typing.Any] = template
+    ) -> encrypted.EncryptedVolume:
+        """Return a copy of a template, on its own directory."""
+        source = made()
         directory = self.temp_dir()
         subprocess.run(
             [
@@ -80,12 +82,12 @@ class EncryptedTestCase(case.OfflineTestCase):
             ],
             check=True,
         )
-        made = drivers.DriverFixture(
+        fixture = drivers.DriverFixture(
             directory, passphrase=copy.deepcopy(source.keys)
         )
-        self.useFixture(made)
+        self.useFixture(fixture)
         volume = encrypted.EncryptedVolume(
-            made, copy.deepcopy(source.record), copy.deepcopy(source.model)
+            fixture, copy.deepcopy(source.record), copy.deepcopy(source.model)
         )
         volume.snapshots = copy.deepcopy(source.snapshots)
         return volume

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import struct
 
 import ddt
@@ -71,8 +72,54 @@ class LuksTest(base.TestCase):
     def test_anything_else_is_refused(self, data: bytes) -> None:
         self.assertRaises(exception.ImageInvalid, luks.parse, data, '/v')
 
+    def test_options_without_qcow2(self) -> None:
+        options = luks.Cipher().options('')
+        self.assertIn('cipher-alg=aes-256', options)
+        self.assertEqual(3, len(options))
+
     def test_options_of_a_digest(self) -> None:
         options = luks.Cipher('aes-256', 'cbc', 'essiv:sha256').options()
         self.assertIn('encrypt.ivgen-alg=essiv', options)
         self.assertIn('encrypt.ivgen-hash-alg=sha256', options)
         self.assertEqual(3, len(luks.Cipher().options()))
+
+
+class ContainerTest(base.TestCase):
+    def put(self, data: bytes, length: int = 8 << 20) -> str:
+        """Make a file that begins with some bytes; return its path."""
+        path = pathlib.Path(self.temp_dir()) / 'luks'
+        with path.open('wb') as stream:
+            stream.write(data)
+            stream.truncate(length)
+        return str(path)
+
+    def whole(self, digest: int = 1000, slot: int = 1000) -> bytes:
+        """Return a header with one active slot, the last one."""
+        slots = struct.pack('>II40x', 0x0000DEAD, 0xFFFFFFFF) * 7
+        slots += struct.pack('>II40x', 0x00AC71F3, slot)
+        return luks_header() + struct.pack('>52xI40x', digest) + slots
+
+    def test_its_data_is_behind_its_header(self) -> None:
+        path = self.put(self.whole())
+        self.assertTrue(luks.has_magic(path))
+        self.assertEqual((8 << 20) - 4040 * 512, luks.payload(path))
+        self.assertEqual(luks.Cipher(), luks.cipher_of(path))
+        luks.check_effort(path)
+
+    def test_what_ends_within_its_header(self) -> None:
+        path = self.put(self.whole(), 4040 * 512)
+        self.assertRaises(exception.ImageInvalid, luks.payload, path)
+        path = self.put(self.whole(), 500)
+        self.assertRaises(exception.ImageInvalid, luks.check_effort, path)
+
+    def test_what_takes_hours_to_be_opened(self) -> None:
+        for header in (self.whole(slot=1 << 31), self.whole(digest=1 << 31)):
+            path = self.put(header)
+            self.assertRaises(
+                exception.ImageNotTrusted, luks.check_effort, path
+            )
+
+    def test_what_is_none(self) -> None:
+        path = self.put(b'QFI')
+        self.assertFalse(luks.has_magic(path))
+        self.assertRaises(exception.ImageInvalid, luks.check_effort, path)

@@ -17,6 +17,8 @@ import ddt
 
 from tests import base
 from tests import data
+from tests.unit.images import test_luks
+from tests.unit.images import test_secrets
 from volume_driver import chain
 from volume_driver import exception
 from volume_driver import info
@@ -272,6 +274,54 @@ class ReadFlatTest(ReaderTestCase):
 
     def test_missing(self) -> None:
         self.assertRaises(exception.ImageInvalid, self.read_flat, 'raw')
+
+
+class ReadContainerTest(ReaderTestCase):
+    def read_container(self, content: bytes) -> chain.Image:
+        self.put('volume-u.export-volume', content)
+        path = str(self.directory / 'volume-u.export-volume')
+        return reader.read_container(path)
+
+    def test_qcow2_with_luks_inside(self) -> None:
+        content = test_secrets.encrypted_header().ljust(8192, b'\0')
+        found = self.read_container(content)
+        self.assertEqual(('qcow2', 1 << 20), (found.format, found.size))
+        self.assertTrue(found.encrypted)
+
+    def test_luks_alone(self) -> None:
+        content = test_luks.luks_header().ljust(8 << 20, b'\0')
+        found = self.read_container(content)
+        size = (8 << 20) - 4040 * 512
+        self.assertEqual(('luks', size), (found.format, found.size))
+        self.assertTrue(found.encrypted)
+
+    def test_plain_one_is_refused(self) -> None:
+        for name in ('v3', 'data-file'):
+            self.assertRaises(
+                *(exception.ImageNotTrusted, self.read_container),
+                data.header(name),
+            )
+        self.assertRaises(
+            exception.ImageInvalid, self.read_container, bytes(8192)
+        )
+
+    def test_backing_image_is_refused(self) -> None:
+        content = test_secrets.encrypted_header('volume-u').ljust(8192, b'\0')
+        self.assertRaises(
+            exception.ImageNotTrusted, self.read_container, content
+        )
+
+    def test_what_takes_hours_to_be_opened_is_refused(self) -> None:
+        slow = test_luks.luks_header() + struct.pack('>52xI', 1 << 31)
+        self.assertRaises(
+            *(exception.ImageNotTrusted, self.read_container),
+            slow.ljust(8192, b'\0'),
+        )
+        head = test_secrets.encrypted_header()[:4096]
+        self.assertRaises(
+            *(exception.ImageNotTrusted, self.read_container),
+            (head + slow).ljust(8192, b'\0'),
+        )
 
 
 class ExportsTest(ReaderTestCase):

@@ -113,6 +113,14 @@ class SecretsTest(base.TestCase):
         self.assertEqual(luks.Cipher(), key.cipher)
         self.assertIn('encrypt.cipher-alg=aes-256', secrets.options(key))
 
+    def test_luks_alone(self) -> None:
+        found = json.loads(secrets.luks_name('/v')[len('json:') :])
+        self.assertEqual('luks', found['driver'])
+        self.assertEqual('s0', found['key-secret'])
+        self.assertEqual('/v', found['file']['filename'])
+        self.assertNotIn('encrypt', secrets.options(KEY, 'luks'))
+        self.assertIn('cipher-alg=aes-256', secrets.options(KEY, 'luks'))
+
     def test_raw_image_is_plain(self) -> None:
         self.assertFalse(secrets.is_encrypted('/nonexistent', 'raw'))
         self.assertTrue(secrets.is_encrypted(self.make('volume-u')))
