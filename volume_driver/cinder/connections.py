@@ -21,6 +21,7 @@ from oslo_utils import units
 from volume_driver import chain
 from volume_driver import exception
 from volume_driver.cinder import shares
+from volume_driver.images import luks
 
 # Nova and os-brick mount these by themselves. Any other kind they have to find
 # mounted where they would mount an NFS share; Nova unmounts it with the last
@@ -75,17 +76,25 @@ class Place:
         return data
 
 
-def check_size(volume: typing.Any, active: chain.Image) -> None:
+def check_size(volume: typing.Any, active: chain.Image, path: str) -> None:
     """Check that an image is not larger than its volume.
 
-    A guest that can write a qcow2 header could have made it so.
+    A guest that can write a qcow2 header could have made it so. One that is
+    LUKS alone, which Cinder's NFS driver makes of a clone, has a header that
+    no guest can write to; what counts is what is behind it.
 
+    :param path: of the image
     :raises ImageNotTrusted: when it is
+    :raises ImageInvalid: when it has a LUKS header that cannot be read
     """
-    if active.size > volume.size * units.Gi:
+    size = active.size
+    sealed = active.format == 'raw' and volume.encryption_key_id is not None
+    if sealed and luks.has_magic(path):
+        size = luks.payload(path)
+    if size > volume.size * units.Gi:
         raise exception.ImageNotTrusted(
             path=active.name,
-            reason=f'it has {active.size} bytes, but its volume has '
+            reason=f'it has {size} bytes, but its volume has '
             f'{volume.size} GiB',
         )
 

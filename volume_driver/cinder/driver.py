@@ -261,7 +261,8 @@ class Qcow2Driver(
         core.initialize_connection(volume, connector)
         records.keep(core, volume)
         found = records.images(core, volume)
-        connections.check_size(volume, found.active)
+        path = core.context.path(found.active.name)
+        connections.check_size(volume, found.active, path)
         connections.check_shared(volume, found.active)
         return where.of_guest(found.active)
 

@@ -26,11 +26,15 @@ from cinder import exception as cinder_exception
 from cinder import objects
 from cinder.volume import volume_types
 from cinder.volume import volume_utils
+import ddt
 
 from tests import base
+from tests.fixtures import driver as drivers
+from tests.fixtures import image_tools
 from volume_driver import chain
 from volume_driver import exception
 from volume_driver.cinder import backups
+from volume_driver.cinder import connections
 from volume_driver.cinder import keys
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import luks
@@ -250,3 +254,45 @@ class BackupsTest(base.TestCase):
         self.assertIsNone(backups.limit(self.volume))
         self.volume.migration_status = 'migrating'
         self.assertEqual(1 << 30, backups.limit(self.volume))
+
+
+@ddt.ddt
+class SizeTest(base.TestCase):
+    """What a server gets is no larger than its volume."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.require_program('qemu-img', 'qemu-utils')
+        self.path = self.temp_dir() / 'volume-u'
+
+    def check(self, key_id: str | None) -> None:
+        size = self.path.stat().st_size
+        connections.check_size(
+            Volume('u', key_id),
+            chain.Image('volume-u', 'raw', size),
+            str(self.path),
+        )
+
+    def make_luks(self, size: int) -> None:
+        """Make what Cinder's NFS driver makes of an encrypted clone."""
+        secret = self.temp_dir() / 'secret'
+        secret.write_text('passphrase')
+        image_tools.qemu_img(
+            *('create', '-q', '-f', 'luks'),
+            *('--object', f'secret,id=s,format=raw,file={secret}'),
+            *('-o', 'key-secret=s,iter-time=10', self.path, str(size)),
+        )
+
+    def test_the_header_of_luks_does_not_count(self) -> None:
+        self.make_luks(drivers.GIB)
+        self.assertLess(drivers.GIB, self.path.stat().st_size)
+        self.check('key')
+
+    def test_without_a_key_it_is_what_a_guest_wrote(self) -> None:
+        self.make_luks(drivers.GIB)
+        self.assertRaises(exception.ImageNotTrusted, self.check, None)
+
+    @ddt.data('key', None)
+    def test_larger(self, key_id: str | None) -> None:
+        self.make_luks(drivers.GIB + 512)
+        self.assertRaises(exception.ImageNotTrusted, self.check, key_id)
