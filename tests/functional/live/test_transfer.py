@@ -183,6 +183,7 @@ class WatchTest(case.LiveTestCase):
             self.make_driver(volume_format, merge_bandwidth=8)
         )
         self.take_snapshots(volume, 1)
-        volume.write(256 * MIB, 32 * MIB, 0x71)
+        # A job with a limit copies 16 MiB at a time.
+        volume.write(256 * MIB, 64 * MIB, 0x71)
         self.check_moved(self.watch(volume))
         self.check(volume)
