@@ -32,9 +32,9 @@ class Sizes:
     :ivar volumes: how many are very many
     """
 
-    rounds: int = 15
-    data_rounds: int = 5
-    live_rounds: int = 7
+    rounds: int = 9
+    data_rounds: int = 3
+    live_rounds: int = 5
     create_depths: tuple[int, ...] = (1, 10, 50, 100)
     delete_depths: tuple[int, ...] = (10, 20, 50)
     data: tuple[tuple[int, int], ...] = ((1000, 50), (50, 1000), (500, 500))
