@@ -220,7 +220,7 @@ class BarrierTestCase(_Case):
         merging = self.child(
             volume,
             'delete_snapshot',
-            {'snapshot': taken[position].id},
+            {'snapshots': [taken[position].id]},
             point=_AFTER_MERGE,
             kill=('qemu', 'driver'),
             qemu=volume.guest.pid(),
@@ -269,13 +269,15 @@ class TwoProcessesTestCase(_Case):
         merging = self.child(
             volume,
             'delete_snapshot',
-            {'snapshot': taken[0].id},
+            {'snapshots': [taken[0].id]},
             point=_BEFORE_MERGE,
             hold=True,
         )
         merging.wait_fired()
         new = drivers.snapshot(volume.record)
-        creating = self.child(volume, 'create_snapshot', {'snapshot': new.id})
+        creating = self.child(
+            volume, 'create_snapshot', {'snapshots': [new.id]}
+        )
         creating.wait_for_lock()
         merging.go()
         self._check_one_after_the_other([merging.end(), creating.end()])
@@ -289,13 +291,15 @@ class TwoProcessesTestCase(_Case):
         merging = self.child(
             volume,
             'delete_snapshot',
-            {'snapshot': taken[0].id},
+            {'snapshots': [taken[0].id]},
             point=_AFTER_MERGE,
             hold=True,
         )
         merging.wait_fired()
         new = drivers.snapshot(volume.record)
-        creating = self.child(volume, 'create_snapshot', {'snapshot': new.id})
+        creating = self.child(
+            volume, 'create_snapshot', {'snapshots': [new.id]}
+        )
         creating.wait_for_lock()
         merging.kill()
         self.assertEqual(-signal.SIGKILL, merging.end().code)
@@ -312,13 +316,13 @@ class TwoProcessesTestCase(_Case):
         outcomes = [
             each.end()
             for each in [
-                self.child(volume, 'create_snapshot', {'snapshot': new.id}),
+                self.child(volume, 'create_snapshot', {'snapshots': [new.id]}),
                 # Two that want the same thing: both are right.
-                self.child(volume, 'create_snapshot', {'snapshot': new.id}),
+                self.child(volume, 'create_snapshot', {'snapshots': [new.id]}),
                 self.child(volume, 'extend_volume', {'size': 2}),
                 *(
                     self.child(
-                        volume, 'delete_snapshot', {'snapshot': each.id}
+                        volume, 'delete_snapshot', {'snapshots': [each.id]}
                     )
                     for each in taken
                 ),
