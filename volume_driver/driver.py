@@ -27,9 +27,11 @@ from volume_driver import info
 from volume_driver import names
 from volume_driver import opts
 from volume_driver import records
+from volume_driver.checking import findings
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import luks
 from volume_driver.images import qemu_img
+from volume_driver.operations import check
 from volume_driver.operations import context as contexts
 from volume_driver.operations import copies
 from volume_driver.operations import describe
@@ -359,6 +361,21 @@ class Qcow2Driver:
         :raises VolumeNotFound: when it has no file
         """
         return describe.describe(self.context, self.target(volume), guest)
+
+    @_typed
+    def check(
+        self,
+        volume: Record | None = None,
+        deep: bool = False,
+        hosts: tuple[str, ...] = (),
+        known: check.Records | None = None,
+    ) -> findings.Report:
+        """Return what is wrong with a volume, or with all; change nothing.
+
+        See :func:`volume_driver.operations.check.check`.
+        """
+        target = self.target(volume) if volume is not None else None
+        return check.check(self.context, target, deep, hosts, known)
 
     @_typed
     def list_volumes(self) -> list[str]:

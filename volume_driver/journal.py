@@ -207,7 +207,13 @@ def find(directory: str, volume: str) -> Journal | None:
         ) from error
     try:
         found = _parse(path, json.loads(text))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise exception.JournalCorrupt(
             path=path, reason=f'{type(error).__name__}: {error}'
         ) from error

@@ -239,6 +239,14 @@ class CorruptTest(JournalTestCase):
         self.path.write_text(json.dumps(content))
         self.assert_corrupt(field)
 
+    @ddt.data(7, None, ['volume-u.a'], {})
+    def test_name_that_is_no_text(self, name: object) -> None:
+        self.begin()
+        content = json.loads(self.path.read_text())
+        content['plan']['steps'][0]['top'] = name
+        self.path.write_text(json.dumps(content))
+        self.assertRaises(exception.JournalCorrupt, self.find)
+
     def test_journal_of_another_volume(self) -> None:
         self.begin()
         self.path.rename(self.directory / 'volume-v.journal')

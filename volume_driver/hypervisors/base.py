@@ -217,6 +217,22 @@ class Found:
     looked_at: str = 'nowhere'
 
 
+@dataclasses.dataclass(frozen=True)
+class AllFound:
+    """All disks that use a volume, however many there are.
+
+    :param live: disks of running guests
+    :param defined: disks of guests that do not run
+    :param next_starts: the definitions of those that run
+    :param looked_at: where was looked, in words
+    """
+
+    live: tuple[GuestDisk, ...] = ()
+    defined: tuple[DefinedDisk, ...] = ()
+    next_starts: tuple[DefinedDisk, ...] = ()
+    looked_at: str = 'nowhere'
+
+
 class Hypervisor(abc.ABC):
     """A plugin; made once with the driver's settings."""
 
@@ -231,6 +247,21 @@ class Hypervisor(abc.ABC):
         :raises HypervisorUnreachable: when it is attached and its host
             cannot be asked
         """
+
+    def find_all(self, target: Target) -> AllFound:
+        """Find all guest disks that use a volume, for a reader.
+
+        A plugin that can tell of several says so here.
+
+        :raises HypervisorUnreachable: when it is attached and its host
+            cannot be asked
+        """
+        found = self.find(target)
+        return AllFound(
+            (found.live,) if found.live else (),
+            found.defined,
+            looked_at=found.looked_at,
+        )
 
 
 class NoHypervisor(Hypervisor):

@@ -39,6 +39,8 @@ _MIB = 1 << 20
 Execute = collections.abc.Callable[..., typing.Any]
 
 
+# What the exit codes of a check mean, where it was carried out.
+_CHECKED: dict[object, str] = {2: 'corrupt', 3: 'leaks'}
 _WRONG = 'Invalid password'
 # Before it makes a LUKS header QEMU measures how fast it is. Where the kernel
 # counts CPU time coarsely, older versions (7.2 for one) find that they took
@@ -237,6 +239,27 @@ def free_leaked(
     """Free the clusters of a qcow2 image that nothing refers to."""
     image = _image(path, key, alone=True)
     _run(execute, path, 'check', '-q', '-r', 'leaks', *image, opened=key)
+
+
+def check(execute: Execute, path: str, key: secrets.Key | None = None) -> str:
+    """Check the metadata of a qcow2 image, and change nothing.
+
+    No other image is opened, whatever the header names. ``-U``: nobody is
+    kept from opening the image meanwhile; then the answer means nothing.
+
+    :returns: ``corrupt``, ``leaks`` or nothing
+    """
+    if key is None:
+        image: tuple[str, ...] = (f'json:{json.dumps(_alone(path))}',)
+    else:
+        image = _image(path, key, alone=True)
+    try:
+        _run(execute, path, 'check', '-q', '-U', *image, opened=key)
+    except exception.CommandFailed as error:
+        if error.exit_code in _CHECKED:
+            return _CHECKED[error.exit_code]
+        raise
+    return ''
 
 
 def probe(

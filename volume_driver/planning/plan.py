@@ -228,14 +228,20 @@ _NAMES = frozenset(
     {'name', 'backing', 'overlay', 'below', 'top', 'base', 'above'}
     | {'pulled', 'active', 'source'}
 )
+# There may be nothing above, or below.
+_OPTIONAL = frozenset({'above', 'backing'})
 
 
 def names_in(step: Step) -> list[str]:
     """Return all file names that a step holds."""
     found = dataclasses.asdict(step)
     if isinstance(step, Record):
-        found = dict.fromkeys(_NAMES) | {'name': step.content['active']}
-    return [found[key] for key in sorted(_NAMES & found.keys()) if found[key]]
+        found = {'name': step.content['active']}
+    return [
+        found[key]
+        for key in sorted(_NAMES & found.keys())
+        if found[key] is not None or key not in _OPTIONAL
+    ]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,6 +40,20 @@ class LibvirtHypervisor(base.Hypervisor):
     """Plugin ``libvirt``: asks libvirt on the hosts of the attachments."""
 
     def find(self, target: base.Target) -> base.Found:
+        found = self.find_all(target)
+        guests = [each.guest for each in found.live]
+        guests += [each.guest for each in found.defined]
+        if len(guests) > 1:
+            raise exception.AmbiguousGuest(
+                volume=target.name, guests=', '.join(guests)
+            )
+        return base.Found(
+            live=found.live[0] if found.live else None,
+            defined=found.defined,
+            looked_at=found.looked_at,
+        )
+
+    def find_all(self, target: base.Target) -> base.AllFound:
         live: list[disk.LibvirtDisk] = []
         defined: list[definition.LibvirtDefinedDisk] = []
         asked: list[str] = []
@@ -52,17 +66,10 @@ class LibvirtHypervisor(base.Hypervisor):
             asked.append(f'{uri} ({host})')
             if not live and not defined:
                 self._check_host(uri, target, host)
-        if len(live) + len(defined) > 1:
-            raise exception.AmbiguousGuest(
-                volume=target.name,
-                guests=', '.join(
-                    [each.guest for each in live]
-                    + [each.guest for each in defined]
-                ),
-            )
-        return base.Found(
-            live=live[0] if live else None,
+        return base.AllFound(
+            live=tuple(live),
             defined=tuple(defined),
+            next_starts=tuple(each.as_defined() for each in live),
             looked_at=', '.join(asked) or 'no libvirt',
         )
 

@@ -1,0 +1,130 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The command that finds what is wrong, and changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import collections.abc
+import typing
+
+from cliff import lister
+from oslo_config import cfg
+
+from volume_driver import exception
+from volume_driver.checking import findings
+from volume_driver.cli import app
+from volume_driver.cli import arguments
+from volume_driver.cli import known
+
+CLEAN, BROKEN, UNSEEN = range(3)
+
+
+class Check(lister.Lister):
+    """Find what is wrong with a volume, or with all of them.
+
+    Compares .info, the headers of the images, the guests, running and
+    defined, the journal, the files on disk, and records that are given.
+    Changes nothing, and waits for nobody. Lists what was found, the worst
+    first.
+
+    The exit code is 0 when nothing is wrong, 1 when something was found, and
+    2 when nothing was found but not all could be looked at.
+    """
+
+    COLUMNS = ('volume', 'severity', 'kind', 'file', 'text')
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        arguments.add_volume(parser, optional=True)
+        parser.add_argument(
+            '--all',
+            action='store_true',
+            help='All volumes of the directory; so it is, too, when none is '
+            'named.',
+        )
+        parser.add_argument(
+            '--deep',
+            action='store_true',
+            help='Let qemu-img check the images that nobody has open, which '
+            'takes long for large ones.',
+        )
+        parser.add_argument(
+            '--records',
+            type=known.read,
+            metavar='FILE',
+            help='Records of all volumes that should be there, as a JSON '
+            'list or as CSV: "id", and where wanted "size" (GiB) and '
+            '"snapshots" (ids).',
+        )
+        return parser
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Run the command; return its own exit code."""
+        if parsed_args.all and parsed_args.volume is not None:
+            app.of(self).parser.error('either a volume or --all')
+        self._code = CLEAN
+        try:
+            super().run(parsed_args)
+        except (exception.VolumeDriverError, cfg.Error) as error:
+            if self.app_args is not None and self.app_args.debug:
+                raise
+            app.of(self).LOG.error(error)
+            return UNSEEN
+        return self._code
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        report = self._check(parsed_args)
+        self._clean = ''
+        if report.clean:
+            count = len(report.volumes)
+            self._clean = f'Nothing is wrong (volumes looked at: {count}).'
+        else:
+            self._code = BROKEN if report.broken else UNSEEN
+        return self.COLUMNS, [
+            (
+                findings.printable(each.volume),
+                each.severity,
+                each.kind,
+                findings.printable(each.file),
+                each.text,
+            )
+            for each in report.findings
+        ]
+
+    def _check(self, parsed_args: argparse.Namespace) -> findings.Report:
+        driver = app.of(self).reading()
+        volume = None
+        hosts: tuple[str, ...] = ()
+        if parsed_args.volume is not None:
+            volume = arguments.volume(parsed_args)
+        elif parsed_args.host is not None:
+            hosts = (parsed_args.host,)
+        return driver.check(
+            volume, parsed_args.deep, hosts, parsed_args.records
+        )
+
+    def produce_output(
+        self,
+        parsed_args: argparse.Namespace,
+        column_names: collections.abc.Sequence[str],
+        data: collections.abc.Iterable[collections.abc.Sequence[typing.Any]],
+    ) -> int:
+        """Write the list; for a reader a sentence where it is empty."""
+        if self._clean and parsed_args.formatter == 'table':
+            if self.app.stdout.isatty():
+                self.app.stdout.write(f'{self._clean}\n')
+            return 0
+        return int(super().produce_output(parsed_args, column_names, data))
