@@ -162,16 +162,21 @@ class ManageTest(ManageTestCase):
 class RefusedTest(ManageTestCase):
     def assert_refused(self, name: str) -> None:
         """Check that a reference is refused, and nothing changes."""
-        before = models.fingerprint(self.share)
+        before = self.fingerprint()
         made = self.operator().api.volumes.manage(
             self.pool(), {'source-name': name}
         )
         volume = self.tenant.api.volumes.get(made.id)
         volume = self.tenant.wait_status(volume, *_REFUSED)
-        self.assertEqual(before, models.fingerprint(self.share))
+        self.assertEqual(before, self.fingerprint())
         # What is none of its own does not go with it.
         self.tenant.delete_volume(volume)
-        self.assertEqual(before, models.fingerprint(self.share))
+        self.assertEqual(before, self.fingerprint())
+        self.assertEqual([], list(self.share.glob(f'volume-{volume.id}*')))
+
+    def fingerprint(self) -> object:
+        """Return what there is of the test's own; others use the share."""
+        return models.fingerprint(self.share, f'{self.prefix}*')
 
     def assert_unsafe(self, reason: str, path: pathlib.Path) -> None:
         """Check that a file is listed, but not as one to be managed."""
