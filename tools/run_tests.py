@@ -41,7 +41,7 @@ SKIPPED = frozenset({'skip', 'xfail'})
 
 
 # How much of a failed test is shown once more at the end.
-_LINES = 20
+_LINES = 50
 _COLUMNS = 200
 
 
@@ -143,9 +143,10 @@ def _tests_of(run_id: str) -> list[Test]:
 
 
 def _report(test: typing.Any) -> str:
-    """Return the details of a test as text, its traceback last."""
+    """Return the details of a test as text, those that say most last."""
     details = sorted(
-        test['details'].items(), key=lambda item: 'traceback' in item[0]
+        test['details'].items(),
+        key=lambda item: ('traceback' in item[0], 'errors' in item[0]),
     )
     return '\n'.join(
         detail.as_text()
