@@ -31,7 +31,7 @@ from volume_driver.checking import findings
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import luks
 from volume_driver.images import qemu_img
-from volume_driver.operations import check
+from volume_driver.operations import check as checks
 from volume_driver.operations import context as contexts
 from volume_driver.operations import copies
 from volume_driver.operations import describe
@@ -39,6 +39,7 @@ from volume_driver.operations import jobs
 from volume_driver.operations import locking
 from volume_driver.operations import plugins
 from volume_driver.operations import recovery
+from volume_driver.operations import repair as repairs
 from volume_driver.operations import snapshots
 from volume_driver.operations import volumes
 from volume_driver.planning import plan
@@ -368,14 +369,30 @@ class Qcow2Driver:
         volume: Record | None = None,
         deep: bool = False,
         hosts: tuple[str, ...] = (),
-        known: check.Records | None = None,
+        known: checks.Records | None = None,
     ) -> findings.Report:
         """Return what is wrong with a volume, or with all; change nothing.
 
         See :func:`volume_driver.operations.check.check`.
         """
         target = self.target(volume) if volume is not None else None
-        return check.check(self.context, target, deep, hosts, known)
+        return checks.check(self.context, target, deep, hosts, known)
+
+    @_typed
+    def repair(
+        self,
+        volume: Record | None = None,
+        do: bool = False,
+        deep: bool = False,
+        hosts: tuple[str, ...] = (),
+        known: checks.Records | None = None,
+    ) -> repairs.Report:
+        """Put right what is wrong with a volume, or with all, or tell how.
+
+        See :func:`volume_driver.operations.repair.repair`.
+        """
+        target = self.target(volume) if volume is not None else None
+        return repairs.repair(self.context, target, do, deep, hosts, known)
 
     @_typed
     def list_volumes(self) -> list[str]:

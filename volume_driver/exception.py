@@ -298,6 +298,13 @@ class MergeNeedsSpace(Refused):
     )
 
 
+class RepairUnproved(Refused):
+    template = (
+        'The image {path} was not mended: {reason}. It was left as it is; '
+        'restore it from a backup.'
+    )
+
+
 class FileOperationFailed(VolumeDriverError):
     template = (
         'The file {path} could not be handled: {reason}. Mend what it says '

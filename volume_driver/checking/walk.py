@@ -45,10 +45,11 @@ def walk(facts: seen.Facts) -> Walk:
     if facts.info_problem is not None:
         return Walk(None)
     active = facts.info.active if facts.info else facts.volume
-    return _from(facts, active)
+    return walk_from(facts, active)
 
 
-def _from(facts: seen.Facts, active: str) -> Walk:
+def walk_from(facts: seen.Facts, active: str) -> Walk:
+    """Follow the backing names from an image, as if it were the active one."""
     down: list[str] = []
     name: str | None = active
     while name is not None:

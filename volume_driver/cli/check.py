@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import abc
 import argparse
 import collections.abc
 import typing
@@ -26,23 +27,18 @@ from volume_driver.checking import findings
 from volume_driver.cli import app
 from volume_driver.cli import arguments
 from volume_driver.cli import known
+from volume_driver.cli import records
 
 CLEAN, BROKEN, UNSEEN = range(3)
 
 
-class Check(lister.Lister):
-    """Find what is wrong with a volume, or with all of them.
+class Looking(lister.Lister, metaclass=abc.ABCMeta):
+    """A command that looks at a volume, or at all; its exit code says more.
 
-    Compares .info, the headers of the images, the guests, running and
-    defined, the journal, the files on disk, and records that are given.
-    Changes nothing, and waits for nobody. Lists what was found, the worst
-    first.
-
-    The exit code is 0 when nothing is wrong, 1 when something was found, and
-    2 when nothing was found but not all could be looked at.
+    :cvar COLUMNS: of its list
     """
 
-    COLUMNS = ('volume', 'severity', 'kind', 'file', 'text')
+    COLUMNS: tuple[str, ...]
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -83,16 +79,70 @@ class Check(lister.Lister):
             return UNSEEN
         return self._code
 
+    def about(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[records.Volume | None, tuple[str, ...]]:
+        """Return the volume, None for all, and where guests of all are."""
+        if parsed_args.volume is not None:
+            return arguments.volume(parsed_args), ()
+        if parsed_args.host is not None:
+            return None, (parsed_args.host,)
+        return None, ()
+
+    def conclude(
+        self,
+        volumes: collections.abc.Sized,
+        found: collections.abc.Sequence[findings.Finding],
+    ) -> None:
+        """Take the exit code from what is wrong."""
+        self._clean = ''
+        if not found:
+            self._clean = (
+                f'Nothing is wrong (volumes looked at: {len(volumes)}).'
+            )
+        elif any(each.severity != findings.UNKNOWN for each in found):
+            self._code = BROKEN
+        else:
+            self._code = UNSEEN
+
+    def produce_output(
+        self,
+        parsed_args: argparse.Namespace,
+        column_names: collections.abc.Sequence[str],
+        data: collections.abc.Iterable[collections.abc.Sequence[typing.Any]],
+    ) -> int:
+        """Write the list; for a reader a sentence where it is empty."""
+        rows = list(data)
+        if self._clean and not rows and parsed_args.formatter == 'table':
+            if self.app.stdout.isatty():
+                self.app.stdout.write(f'{self._clean}\n')
+            return 0
+        return int(super().produce_output(parsed_args, column_names, rows))
+
+
+class Check(Looking):
+    """Find what is wrong with a volume, or with all of them.
+
+    Compares .info, the headers of the images, the guests, running and
+    defined, the journal, the files on disk, and records that are given.
+    Changes nothing, and waits for nobody. Lists what was found, the worst
+    first.
+
+    The exit code is 0 when nothing is wrong, 1 when something was found, and
+    2 when nothing was found but not all could be looked at.
+    """
+
+    COLUMNS = ('volume', 'severity', 'kind', 'file', 'text')
+
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        report = self._check(parsed_args)
-        self._clean = ''
-        if report.clean:
-            count = len(report.volumes)
-            self._clean = f'Nothing is wrong (volumes looked at: {count}).'
-        else:
-            self._code = BROKEN if report.broken else UNSEEN
+        driver = app.of(self).reading()
+        volume, hosts = self.about(parsed_args)
+        report = driver.check(
+            volume, parsed_args.deep, hosts, parsed_args.records
+        )
+        self.conclude(report.volumes, report.findings)
         return self.COLUMNS, [
             (
                 findings.printable(each.volume),
@@ -103,28 +153,3 @@ class Check(lister.Lister):
             )
             for each in report.findings
         ]
-
-    def _check(self, parsed_args: argparse.Namespace) -> findings.Report:
-        driver = app.of(self).reading()
-        volume = None
-        hosts: tuple[str, ...] = ()
-        if parsed_args.volume is not None:
-            volume = arguments.volume(parsed_args)
-        elif parsed_args.host is not None:
-            hosts = (parsed_args.host,)
-        return driver.check(
-            volume, parsed_args.deep, hosts, parsed_args.records
-        )
-
-    def produce_output(
-        self,
-        parsed_args: argparse.Namespace,
-        column_names: collections.abc.Sequence[str],
-        data: collections.abc.Iterable[collections.abc.Sequence[typing.Any]],
-    ) -> int:
-        """Write the list; for a reader a sentence where it is empty."""
-        if self._clean and parsed_args.formatter == 'table':
-            if self.app.stdout.isatty():
-                self.app.stdout.write(f'{self._clean}\n')
-            return 0
-        return int(super().produce_output(parsed_args, column_names, data))

@@ -34,13 +34,9 @@ from volume_driver.images import secrets
 
 _MIB = 1 << 20
 
-
 # How child processes are run: processutils.execute, or Cinder's own.
 Execute = collections.abc.Callable[..., typing.Any]
 
-
-# What the exit codes of a check mean, where it was carried out.
-_CHECKED: dict[object, str] = {2: 'corrupt', 3: 'leaks'}
 _WRONG = 'Invalid password'
 # Before it makes a LUKS header QEMU measures how fast it is. Where the kernel
 # counts CPU time coarsely, older versions (7.2 for one) find that they took
@@ -56,7 +52,7 @@ def create(
     key: secrets.Key | None = None,
 ) -> None:
     """Create an empty image of size bytes, sparse."""
-    _run(
+    run(
         execute,
         path,
         *('create', '-q', '-f', image_format, *_encryption(key)),
@@ -78,7 +74,7 @@ def create_overlay(
     :param backing: bare name; it is not opened (-u), so the cost does not
         grow with the depth of the chain
     """
-    _run(
+    run(
         execute,
         path,
         *('create', '-q', '-f', 'qcow2', '-u', *_encryption(key)),
@@ -105,8 +101,8 @@ def commit(
     """
     rate = ['-r', str(bandwidth * _MIB)] if bandwidth else []
     into = ['-b', base] if base else []
-    image = _image(path, key)
-    _run(execute, path, 'commit', '-q', '-d', *rate, *into, *image, opened=key)
+    image = image_arguments(path, key)
+    run(execute, path, 'commit', '-q', '-d', *rate, *into, *image, opened=key)
 
 
 def commit_pair(
@@ -121,12 +117,13 @@ def commit_pair(
     :param bandwidth: MiB/s, 0 is no limit
     """
     below = os.path.join(os.path.dirname(path), base)
-    name = json.dumps({**_alone(path), 'backing': _alone(below)})
+    name = json.dumps({**lone_node(path), 'backing': lone_node(below)})
     rate = ['-r', str(bandwidth * _MIB)] if bandwidth else []
-    _run(execute, path, 'commit', '-q', '-d', *rate, f'json:{name}')
+    run(execute, path, 'commit', '-q', '-d', *rate, f'json:{name}')
 
 
-def _alone(path: str) -> dict[str, typing.Any]:
+def lone_node(path: str) -> dict[str, typing.Any]:
+    """Return how QEMU opens a qcow2 image without the one below it."""
     return {
         'driver': 'qcow2',
         'file': {'driver': 'file', 'filename': os.path.abspath(path)},
@@ -145,7 +142,7 @@ def rebase(
     :param backing: bare name of the new backing image, None for none
     """
     naming = ['-b', backing, '-F', backing_format] if backing else ['-b', '']
-    _run(execute, path, 'rebase', '-q', '-f', 'qcow2', *naming, path)
+    run(execute, path, 'rebase', '-q', '-f', 'qcow2', *naming, path)
 
 
 def point(
@@ -156,8 +153,8 @@ def point(
     key: secrets.Key | None = None,
 ) -> None:
     """Write another backing name into an overlay, and touch nothing else."""
-    *driver, image = _image(path, key, alone=True)
-    _run(
+    *driver, image = image_arguments(path, key, alone=True)
+    run(
         execute,
         path,
         *('rebase', '-q', '-u', *driver),
@@ -174,8 +171,8 @@ def resize(
     key: secrets.Key | None = None,
 ) -> None:
     """Grow an image to size bytes."""
-    image = _image(path, key, image_format)
-    _run(execute, path, 'resize', '-q', *image, str(size), opened=key)
+    image = image_arguments(path, key, image_format)
+    run(execute, path, 'resize', '-q', *image, str(size), opened=key)
 
 
 def convert(
@@ -195,8 +192,8 @@ def convert(
     :param formats: of the source and of the target
     :param keys: likewise
     """
-    *driver, image = _image(source, keys[0], formats[0])
-    _run(
+    *driver, image = image_arguments(source, keys[0], formats[0])
+    run(
         execute,
         target,
         *('convert', '-q', '-C', *driver, '-O', formats[1]),
@@ -222,44 +219,15 @@ def convert_onto(
     :param formats: of the source and of the target
     :param key: of both
     """
-    *driver, image = _image(source, key, formats[0])
-    *_, onto = _image(target, key, formats[1])
-    _run(
+    *driver, image = image_arguments(source, key, formats[0])
+    *_, onto = image_arguments(target, key, formats[1])
+    run(
         execute,
         target,
         *('convert', '-q', '-n', *driver, '-O', formats[1]),
         *('-t', 'writeback', image, onto),
         opened=key,
     )
-
-
-def free_leaked(
-    execute: Execute, path: str, key: secrets.Key | None = None
-) -> None:
-    """Free the clusters of a qcow2 image that nothing refers to."""
-    image = _image(path, key, alone=True)
-    _run(execute, path, 'check', '-q', '-r', 'leaks', *image, opened=key)
-
-
-def check(execute: Execute, path: str, key: secrets.Key | None = None) -> str:
-    """Check the metadata of a qcow2 image, and change nothing.
-
-    No other image is opened, whatever the header names. ``-U``: nobody is
-    kept from opening the image meanwhile; then the answer means nothing.
-
-    :returns: ``corrupt``, ``leaks`` or nothing
-    """
-    if key is None:
-        image: tuple[str, ...] = (f'json:{json.dumps(_alone(path))}',)
-    else:
-        image = _image(path, key, alone=True)
-    try:
-        _run(execute, path, 'check', '-q', '-U', *image, opened=key)
-    except exception.CommandFailed as error:
-        if error.exit_code in _CHECKED:
-            return _CHECKED[error.exit_code]
-        raise
-    return ''
 
 
 def probe(
@@ -275,9 +243,9 @@ def probe(
     :param image_format: ``qcow2``, or ``luks`` for a container without it
     :raises PassphraseWrong: when it does not
     """
-    image = _image(path, key, image_format)
+    image = image_arguments(path, key, image_format)
     try:
-        _run(
+        run(
             execute,
             path,
             *('map', '--output=json', '-U', '-l', '512', *image),
@@ -291,7 +259,7 @@ def probe(
         raise
 
 
-def _image(
+def image_arguments(
     path: str,
     key: secrets.Key | None,
     image_format: str = 'qcow2',
@@ -316,7 +284,7 @@ def _encryption(
     return ('-o', secrets.options(key, image_format))
 
 
-def _run(
+def run(
     execute: Execute,
     path: str,
     verb: str,
@@ -324,6 +292,15 @@ def _run(
     opened: secrets.Key | None = None,
     made: secrets.Key | None = None,
 ) -> str:
+    """Run qemu-img; return what it prints.
+
+    :param path: of the image that it is about; it runs in its directory
+    :param opened: the key of the images that are opened
+    :param made: the key of an image that is made
+    :raises CommandFailed: when it fails
+    :raises NoSpace: when it says that this is why
+    :raises DirectoryUnusable, ProgramMissing: when it cannot be started
+    """
     keys = {secrets.OPENED: opened, secrets.MADE: made}
     with secrets.shown(keys) as objects:
         command = ('qemu-img', verb, *objects, *arguments)
@@ -378,4 +355,4 @@ def check_installed(execute: Execute) -> None:
 
     :raises ProgramMissing: when it is not installed
     """
-    _run(execute, '/', '--version')
+    run(execute, '/', '--version')

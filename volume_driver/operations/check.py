@@ -36,7 +36,7 @@ from volume_driver.checking import known
 from volume_driver.checking import walk as walks
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import locks as image_locks
-from volume_driver.images import qemu_img
+from volume_driver.images import qemu_check
 from volume_driver.images import trust
 from volume_driver.operations import context as contexts
 from volume_driver.operations import locking
@@ -62,25 +62,35 @@ def check(
     :param records: what the caller knows of all his volumes, by name
     :raises VolumeNotFound: when the volume has no file at all
     """
-    found = look.volumes_in(context.directory)
-    if target is None:
-        targets = [_target(context, name, hosts) for name in found]
-    elif target.name in found:
-        targets = [target]
-    else:
-        raise exception.VolumeNotFound(
-            volume=target.name, directory=context.directory
-        )
+    looked_at = targets(context, target, hosts)
     told = [
         finding
-        for each in targets
+        for each in looked_at
         for finding in _one(context, each, deep, records)
     ]
+    names = tuple(each.name for each in looked_at)
     if target is None and records is not None:
-        told += map(known.absent, records.keys() - set(found))
-    return findings.Report(
-        volumes=tuple(each.name for each in targets),
-        findings=findings.ordered(told),
+        told += map(known.absent, records.keys() - set(names))
+    return findings.Report(names, findings.ordered(told))
+
+
+def targets(
+    context: contexts.Context,
+    target: hypervisor.Target | None,
+    hosts: tuple[str, ...],
+) -> list[hypervisor.Target]:
+    """Return the volume, or all of the directory.
+
+    :param hosts: where the guests of all volumes may be
+    :raises VolumeNotFound: when the volume has no file at all
+    """
+    found = look.volumes_in(context.directory)
+    if target is None:
+        return [_target(context, name, hosts) for name in found]
+    if target.name in found:
+        return [target]
+    raise exception.VolumeNotFound(
+        volume=target.name, directory=context.directory
     )
 
 
@@ -103,35 +113,34 @@ def _one(
     deep: bool,
     records: Records | None,
 ) -> list[findings.Finding]:
-    facts = look.look(context, target)
-    found = _judge(facts, records)
+    facts, found = see(context, target, records)
     if any(each.severity != findings.UNKNOWN for each in found):
         try:
             with context.locks(target.name, blocking=False):
-                facts = look.look(context, target)
-                found = _judge(facts, records)
+                facts, found = see(context, target, records)
         except locking.Locked:
-            return _at_work(
-                found,
-                _judge(look.look(context, target), records),
-                target.name,
-            )
+            _, second = see(context, target, records)
+            return _at_work(found, second, target.name)
         except (OSError, coordination.ToozError):
             # A directory that cannot be written to: nobody works on it
             # here, and there is all the more to tell.
             pass
     if deep:
-        found += _deep(context, target, facts)
+        found += look_deep(context, target, facts)
     return found
 
 
-def _judge(
-    facts: seen.Facts, records: Records | None
-) -> list[findings.Finding]:
+def see(
+    context: contexts.Context,
+    target: hypervisor.Target,
+    records: Records | None,
+) -> tuple[seen.Facts, list[findings.Finding]]:
+    """Look at a volume once; return what was seen, and what is wrong."""
+    facts = look.look(context, target)
     found = list(judge.judge(facts))
     if records is not None:
         found += known.judge(facts, records.get(facts.volume))
-    return found
+    return facts, found
 
 
 def _at_work(
@@ -153,7 +162,7 @@ def _at_work(
     ]
 
 
-def _deep(
+def look_deep(
     context: contexts.Context, target: hypervisor.Target, facts: seen.Facts
 ) -> collections.abc.Iterator[findings.Finding]:
     """Let qemu-img check what nobody has open, without the lock."""
@@ -206,7 +215,7 @@ def _checked(
     encrypted = image.header is not None and image.header.encrypted
     key = context.key(target) if encrypted else None
     before = files.trace(path)
-    outcome = qemu_img.check(context.execute, path, key)
+    outcome = qemu_check.check(context.execute, path, key)
     if files.trace(path) != before or image_locks.is_open_for_writing(path):
         return None
     return outcome

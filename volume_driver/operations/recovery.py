@@ -47,7 +47,7 @@ from volume_driver import journal as journals
 from volume_driver import names
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import header
-from volume_driver.images import qemu_img
+from volume_driver.images import qemu_check
 from volume_driver.images import reader
 from volume_driver.images import record
 from volume_driver.images import secrets
@@ -72,13 +72,11 @@ def locked(
     """
     with context.locks(target.name):
         recover(context, target)
-        _drop_passing(context, target)
+        drop_passing(context, target)
         yield
 
 
-def _drop_passing(
-    context: contexts.Context, target: hypervisor.Target
-) -> None:
+def drop_passing(context: contexts.Context, target: hypervisor.Target) -> None:
     """Delete what a copy that was cut off left behind.
 
     A copy holds the lock of its source from beginning to end, so nobody
@@ -176,7 +174,7 @@ def _free_leaked(
             continue
         key = context.key(volume) if secrets.is_encrypted(path) else None
         try:
-            qemu_img.free_leaked(context.execute, context.path(target), key)
+            qemu_check.free_leaked(context.execute, context.path(target), key)
         except exception.CommandFailed as error:
             LOG.warning('%s', error)
 

@@ -21,8 +21,7 @@ from tests.fixtures import model as models
 from tests.functional.live import case
 
 
-@ddt.ddt
-class CheckTest(case.LiveTestCase):
+class CheckTestCase(case.LiveTestCase):
     def told(self, volume: case.GuestVolume) -> list[tuple[str, str]]:
         """Return kind and file of what is told; check that nothing changes."""
         made, name = volume.made, volume.record.name
@@ -51,6 +50,9 @@ class CheckTest(case.LiveTestCase):
         self.attach(volume, path=volume.made.path(image))
         return volume, image.removeprefix(volume.record.name)
 
+
+@ddt.ddt
+class CheckTest(CheckTestCase):
     @ddt.data(0, 1)
     def test_guest_and_a_frozen_image(self, position: int) -> None:
         volume, image = self.make_frozen(position)

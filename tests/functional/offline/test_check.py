@@ -50,9 +50,9 @@ class CheckTestCase(case.OfflineTestCase):
         self, driver: Driver, directory: pathlib.Path, **options: typing.Any
     ) -> findings.Report:
         """Check a directory, which stays as it is, in one line each."""
-        before = _everything(directory)
+        before = everything(directory)
         report = driver.check(**options)
-        self.assertEqual(before, _everything(directory))
+        self.assertEqual(before, everything(directory))
         for each in report.findings:
             self.assertTrue(each.text.isprintable(), each.text)
             self.assertRegex(each.text, r'[.]$')
@@ -90,7 +90,7 @@ class CheckTestCase(case.OfflineTestCase):
         return volume
 
 
-def _everything(directory: pathlib.Path) -> dict[str, typing.Any]:
+def everything(directory: pathlib.Path) -> dict[str, typing.Any]:
     found = {
         path.name: (os.lstat(path).st_ino, os.lstat(path).st_mtime_ns)
         for path in directory.iterdir()
@@ -126,9 +126,9 @@ class BrokenTest(CheckTestCase):
     ) -> None:
         volume = self.make_two()
         broken.WAYS[name](broken.Broken(volume))
-        before = _everything(volume.made.directory)
+        before = everything(volume.made.directory)
         report = volume.made.driver.check(deep=True)
-        self.assertEqual(before, _everything(volume.made.directory))
+        self.assertEqual(before, everything(volume.made.directory))
         self.assertTrue(report.broken)
 
     def test_nothing_is_left_but_leftovers(self) -> None:

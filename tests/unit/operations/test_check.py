@@ -30,7 +30,7 @@ from volume_driver import journal as journals
 from volume_driver.checking import facts
 from volume_driver.checking import findings
 from volume_driver.hypervisors import base as hypervisors
-from volume_driver.images import qemu_img
+from volume_driver.images import qemu_check
 from volume_driver.operations import check
 from volume_driver.operations import locking
 from volume_driver.operations import look
@@ -150,7 +150,7 @@ class CheckTest(case.OperationsTestCase):
 
     def test_images_of_a_guest_are_not_opened(self) -> None:
         self.hypervisor.found = hypervisors.Found(fakes.Disk(*self.images))
-        with mock.patch.object(qemu_img, 'check', autospec=True) as called:
+        with mock.patch.object(qemu_check, 'check', autospec=True) as called:
             found = self.check(deep=True)
         called.assert_not_called()
         self.assertEqual([('unchecked', name) for name in self.images], found)
@@ -162,7 +162,7 @@ class CheckTest(case.OperationsTestCase):
                 stream.write(b'x')
             return 'corrupt'
 
-        with mock.patch.object(qemu_img, 'check', change):
+        with mock.patch.object(qemu_check, 'check', change):
             found = self.check(deep=True)
         self.assertEqual([('unchecked', name) for name in self.images], found)
 
