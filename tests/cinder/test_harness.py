@@ -12,6 +12,8 @@
 
 """That Cinder's services run here, and what a tenant may do with them."""
 
+import pathlib
+
 from cinderclient import exceptions
 
 from tests import base
@@ -127,6 +129,29 @@ class DataTest(case.CinderTestCase):
         path, image_format = volume.active()
         image_tools.qemu_io_write(path, image_format, 0, 4096, 0x12)
         self.assertNotEqual([], volume.differences())
+
+
+class PausedServicesTest(base.TestCase):
+    def test_what_no_test_uses_does_nothing_and_goes_on(self) -> None:
+        ones = (configuration.qcow2(),), (configuration.nfs(),)
+        first, second = (services.shared(*backends) for backends in ones)
+        self.assertEqual(['T', 'S'], [state(first.pid), state(second.pid)])
+
+        again = services.shared(*ones[0])
+
+        self.assertIs(first, again)
+        self.assertEqual('T', state(second.pid))
+        tenant = first.tenant()
+        volume = tenant.create_volume(1)
+        tenant.delete_volume(volume)
+
+
+def state(pid: int) -> str:
+    """Return the letter that the kernel has for what a process does."""
+    text = pathlib.Path(f'/proc/{pid}/stat').read_text()
+    letter = text.rpartition(')')[2].split()[0]
+    # Busy or asleep, as it happens.
+    return 'T' if letter == 'T' else 'S'
 
 
 class OwnServicesTest(base.TestCase):
