@@ -107,3 +107,12 @@ class Chain:
 
     def __str__(self) -> str:
         return ' <- '.join(self.names) + '^'
+
+
+def is_deep(depth: int, limit: int) -> bool:
+    """Tell whether a chain comes near to what is allowed: three quarters.
+
+    :param depth: how many images it has
+    :param limit: how many it may have
+    """
+    return depth > 1 and 4 * depth >= 3 * limit

@@ -25,45 +25,30 @@ from volume_driver import exception
 from volume_driver import files
 from volume_driver import info
 from volume_driver import names
+from volume_driver import operating
 from volume_driver import opts
 from volume_driver import records
-from volume_driver.checking import findings
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import luks
 from volume_driver.images import qemu_img
-from volume_driver.operations import check as checks
 from volume_driver.operations import context as contexts
 from volume_driver.operations import copies
-from volume_driver.operations import describe
-from volume_driver.operations import jobs
+from volume_driver.operations import forecast
 from volume_driver.operations import locking
+from volume_driver.operations import metrics
 from volume_driver.operations import plugins
 from volume_driver.operations import recovery
-from volume_driver.operations import repair as repairs
 from volume_driver.operations import snapshots
+from volume_driver.operations import usage
 from volume_driver.operations import volumes
 from volume_driver.planning import plan
 
 _GIB = 1 << 30
 
 Record = typing.Any
-M = typing.TypeVar('M', bound=collections.abc.Callable[..., object])
 
 
-def _typed(method: M) -> M:
-    """Let no error of the operating system leave a method as it is."""
-
-    @functools.wraps(method)
-    def wrapped(
-        driver: Qcow2Driver, *args: object, **kwargs: object
-    ) -> object:
-        with files.typed(os.path.join(driver._settings.directory, '')):
-            return method(driver, *args, **kwargs)
-
-    return typing.cast(M, wrapped)
-
-
-class Qcow2Driver:
+class Qcow2Driver(operating.Operating):
     """Volumes as files, snapshots as qcow2 overlays.
 
     :param configuration: a group of oslo.config with our options registered
@@ -74,6 +59,7 @@ class Qcow2Driver:
         name; None for file locks beside the volumes
     :param directory: where the volumes are; None for option volume_files_dir
     :param passphrase: returns the passphrase of an encrypted volume
+    :param meter: counts what is done; None for what the options say
 
     Every method raises errors derived from
     :class:`volume_driver.exception.VolumeDriverError` only.
@@ -88,6 +74,7 @@ class Qcow2Driver:
         locks: locking.Locks | None = None,
         directory: str | None = None,
         passphrase: contexts.Passphrases | None = None,
+        meter: metrics.Meter | None = None,
         **_kwargs: object,
     ) -> None:
         self.configuration = configuration
@@ -99,6 +86,7 @@ class Qcow2Driver:
         self._execute = execute or children.execute
         self._locks = locks
         self._passphrase = passphrase
+        self._meter = meter
 
     @functools.cached_property
     def context(self) -> contexts.Context:
@@ -110,11 +98,17 @@ class Qcow2Driver:
             hypervisor=plugins.load_hypervisor(self._settings),
             locks=self._locks or locking.FileLocks(directory),
             passphrase=self._passphrase,
+            meter=self._meter or metrics.make(self._settings),
         )
+
+    @property
+    def directory(self) -> str:
+        """Where the volumes are."""
+        return self._settings.directory
 
     # -- set-up --------------------------------------------------------------
 
-    @_typed
+    @operating.typed
     def do_setup(self, context: object) -> None:
         """Load the parts and finish what a crash left undone.
 
@@ -126,7 +120,7 @@ class Qcow2Driver:
         if os.path.isdir(self.context.directory):
             self.recover()
 
-    @_typed
+    @operating.typed
     def recover(self, volume: Record | None = None) -> dict[str, str]:
         """Finish what a crash left undone, of one volume or of all.
 
@@ -139,9 +133,10 @@ class Qcow2Driver:
         target = self.target(volume)
         with self.context.locks(target.name):
             finished = recovery.recover(self.context, target)
-        return {target.name: f'finished: {finished}'} if finished else {}
+        words = f'{recovery.FINISHED}: {finished}'
+        return {target.name: words} if finished else {}
 
-    @_typed
+    @operating.typed
     def check_for_setup_error(self) -> None:
         """Check what must be there for any operation to succeed.
 
@@ -161,7 +156,7 @@ class Qcow2Driver:
 
     # -- volumes -------------------------------------------------------------
 
-    @_typed
+    @operating.typed
     def create_volume(self, volume: Record) -> None:
         """Create an empty volume of ``volume.size`` GiB, sparse.
 
@@ -179,7 +174,7 @@ class Qcow2Driver:
         size = volume.size * _GIB
         volumes.create(self.context, self.target(volume), size, cipher)
 
-    @_typed
+    @operating.typed
     def delete_volume(self, volume: Record) -> None:
         """Delete a volume; one that is gone already is no error.
 
@@ -190,7 +185,7 @@ class Qcow2Driver:
             self.context, self.target(volume), records.is_going(volume)
         )
 
-    @_typed
+    @operating.typed
     def extend_volume(self, volume: Record, new_size: int) -> None:
         """Grow a volume to new_size GiB; a running guest sees it grow.
 
@@ -198,7 +193,7 @@ class Qcow2Driver:
         """
         volumes.extend(self.context, self.target(volume), new_size * _GIB)
 
-    @_typed
+    @operating.typed
     def create_volume_from_snapshot(
         self, volume: Record, snapshot: Record
     ) -> None:
@@ -209,7 +204,7 @@ class Qcow2Driver:
         """
         self.copy(volume, self.source(snapshot.volume, snapshot))
 
-    @_typed
+    @operating.typed
     def create_cloned_volume(self, volume: Record, src_vref: Record) -> None:
         """Create a volume with the data of another one, in use or not.
 
@@ -239,7 +234,7 @@ class Qcow2Driver:
 
     # -- snapshots -----------------------------------------------------------
 
-    @_typed
+    @operating.typed
     def create_snapshot(self, snapshot: Record) -> None:
         """Create a snapshot; one that is there already stays as it is.
 
@@ -250,12 +245,12 @@ class Qcow2Driver:
             self.context, self.target(snapshot.volume), str(snapshot.id)
         )
 
-    @_typed
+    @operating.typed
     def delete_snapshot(self, snapshot: Record) -> None:
         """Delete a snapshot; one that is gone already is no error."""
         self.delete_snapshots([snapshot])
 
-    @_typed
+    @operating.typed
     def delete_snapshots(
         self, deleted: collections.abc.Iterable[Record]
     ) -> None:
@@ -269,33 +264,32 @@ class Qcow2Driver:
             target, going = self.target(volume), records.is_going(volume)
             snapshots.delete(self.context, target, ids, going)
 
-    @_typed
+    @operating.typed
     def plan_delete_snapshot(self, snapshot: Record) -> plan.Plan | None:
         """Return what :meth:`delete_snapshot` would do now; None: nothing."""
         return next(iter(self.plan_delete_snapshots([snapshot])), None)
 
-    @_typed
+    @operating.typed
     def plan_delete_snapshots(
         self, deleted: collections.abc.Iterable[Record]
     ) -> list[plan.Plan]:
         """Return what :meth:`delete_snapshots` would do now, pass by pass."""
+        return [each.plan for each in self.forecast_deletion(deleted)]
+
+    @operating.typed
+    def forecast_deletion(
+        self, deleted: collections.abc.Iterable[Record]
+    ) -> list[forecast.Forecast]:
+        """Return the same with the space and time that it takes."""
         return [
             found
             for volume, ids in records.by_volume(deleted)
-            for found in snapshots.plan_delete(
+            for found in forecast.delete(
                 self.context, self.target(volume), ids
             )
         ]
 
-    @_typed
-    def limit_merge(self, volume: Record, bandwidth: int) -> None:
-        """Limit the merge that runs under a guest, in MiB/s; 0: no limit.
-
-        :raises MergeNotRunning: when none does
-        """
-        jobs.limit(self.context, self.target(volume), bandwidth)
-
-    @_typed
+    @operating.typed
     def revert_to_snapshot(
         self, context: object, volume: Record, snapshot: Record
     ) -> None:
@@ -308,7 +302,7 @@ class Qcow2Driver:
 
     # -- connections ---------------------------------------------------------
 
-    @_typed
+    @operating.typed
     def initialize_connection(
         self, volume: Record, connector: object, *_args: object
     ) -> dict[str, object]:
@@ -344,7 +338,7 @@ class Qcow2Driver:
 
     # -- looking -------------------------------------------------------------
 
-    @_typed
+    @operating.typed
     def local_path(self, volume: Record) -> str:
         """Return the path of the active image."""
         target = self.target(volume)
@@ -352,56 +346,13 @@ class Qcow2Driver:
         name = content.active if content else target.name
         return os.path.join(self._settings.directory, name)
 
-    @_typed
-    def describe(
-        self, volume: Record, guest: bool = True
-    ) -> describe.Description:
-        """Return what a volume is made of.
-
-        :param guest: find out which guest has it, too
-        :raises VolumeNotFound: when it has no file
-        """
-        return describe.describe(self.context, self.target(volume), guest)
-
-    @_typed
-    def check(
-        self,
-        volume: Record | None = None,
-        deep: bool = False,
-        hosts: tuple[str, ...] = (),
-        known: checks.Records | None = None,
-    ) -> findings.Report:
-        """Return what is wrong with a volume, or with all; change nothing.
-
-        See :func:`volume_driver.operations.check.check`.
-        """
-        target = self.target(volume) if volume is not None else None
-        return checks.check(self.context, target, deep, hosts, known)
-
-    @_typed
-    def repair(
-        self,
-        volume: Record | None = None,
-        do: bool = False,
-        deep: bool = False,
-        hosts: tuple[str, ...] = (),
-        known: checks.Records | None = None,
-    ) -> repairs.Report:
-        """Put right what is wrong with a volume, or with all, or tell how.
-
-        See :func:`volume_driver.operations.repair.repair`.
-        """
-        target = self.target(volume) if volume is not None else None
-        return repairs.repair(self.context, target, do, deep, hosts, known)
-
-    @_typed
-    def list_volumes(self) -> list[str]:
-        """Return the names of all volumes in the directory, sorted."""
-        return volumes.listed(self.context)
-
-    @_typed
+    @operating.typed
     def get_volume_stats(self, refresh: bool = False) -> dict[str, object]:
-        """Return capacity and capabilities, sizes in GiB."""
+        """Return capacity and capabilities, sizes in GiB.
+
+        And in ``deepest_chain`` how many images the volume with the most has,
+        in ``allocated_bytes`` what all images take.
+        """
         directory = self._settings.directory
         found = os.statvfs(directory)
         return {
@@ -412,6 +363,7 @@ class Qcow2Driver:
             'free_capacity_gb': files.available(directory) / _GIB,
             'reserved_percentage': 0,
             'QoS_support': False,
+            **dataclasses.asdict(usage.of(directory)),
         }
 
     def target(self, volume: Record) -> hypervisor.Target:

@@ -88,6 +88,14 @@ class PluginMissing(Refused):
     )
 
 
+class LibraryMissing(Refused):
+    template = (
+        'Option {option} needs the Python package {package}, which cannot be '
+        'imported: {reason}. Install it (pip install {package}), or do not '
+        'set the option.'
+    )
+
+
 # -- names and records -------------------------------------------------------
 
 
@@ -396,7 +404,8 @@ class JobConflict(Refused):
 
 class MergeNotRunning(Refused):
     template = (
-        'Nothing of {volume} can be limited: {reason}. Nothing was changed; '
+        'There is no merge of {volume} that can be changed: {reason}. '
+        'Nothing was changed; see "volume-driver job list" for what runs, and '
         'set option merge_bandwidth to limit merges from their beginning.'
     )
 

@@ -29,6 +29,7 @@ import datetime
 import json
 import os
 import socket
+import time
 import typing
 
 from volume_driver import exception
@@ -54,6 +55,7 @@ class Journal:
     :ivar done: one letter for each step, ``x`` when it is known to have
         happened
     :ivar held: likewise, ``x`` while its guest is suspended by us
+    :ivar pauses: for how many seconds this process held the guest, each time
     """
 
     path: str
@@ -64,6 +66,12 @@ class Journal:
     notes: dict[str, str] = dataclasses.field(default_factory=dict)
     done: str = ''
     held: str = ''
+    pauses: list[float] = dataclasses.field(
+        default_factory=list, init=False, compare=False
+    )
+    _held_at: float | None = dataclasses.field(
+        default=None, init=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         self.done = self.done or _NO * len(self.plan.steps)
@@ -99,6 +107,16 @@ class Journal:
         }
         text = json.dumps(content, indent=1) + '\n'
         files.replace(self.path, text.encode())
+
+    def begin_pause(self) -> None:
+        """Remember when the guest was suspended, in memory only."""
+        self._held_at = time.monotonic()
+
+    def end_pause(self) -> None:
+        """Remember for how long it was, if this process suspended it."""
+        if self._held_at is not None:
+            self.pauses.append(time.monotonic() - self._held_at)
+            self._held_at = None
 
     def put(self, field: str, index: int, letter: str) -> None:
         """Change one letter of ``done`` or ``held`` in place, durably."""
@@ -141,9 +159,11 @@ class StepProgress:
     def hold(self) -> None:
         """The guest is about to be suspended, by us."""
         self.journal.put('held', self.index, _YES)
+        self.journal.begin_pause()
 
     def release(self) -> None:
         """The guest was resumed."""
+        self.journal.end_pause()
         self.journal.put('held', self.index, _NO)
 
     @property

@@ -93,7 +93,28 @@ _OPTS: list[cfg.Opt] = [
         'max_chain_depth',
         default=100,
         min=1,
-        help='A volume with this many images gets no further snapshot.',
+        help='A volume with this many images gets no further snapshot. From '
+        'three quarters of it on each new one is logged as a warning.',
+    ),
+    cfg.StrOpt(
+        'metrics_file',
+        default='',
+        help='File in which metrics are kept for the textfile collector of '
+        "Prometheus's node exporter: an absolute path that ends in .prom, or "
+        'empty for none. All processes of a host share one file; each adds '
+        'to it what it counted, after each operation.',
+    ),
+    cfg.PortOpt(
+        'metrics_port',
+        default=0,
+        help='Port on which Prometheus can read the metrics of this process; '
+        '0 is none. Each backend of a host needs one of its own.',
+    ),
+    cfg.StrOpt(
+        'metrics_address',
+        default='127.0.0.1',
+        help='Address to listen on at metrics_port. Whoever reaches it can '
+        'read the metrics; they name no volumes.',
     ),
 ]
 
@@ -112,6 +133,9 @@ class Settings:
     convergence_timeout: int = 60
     longest_pause: int = 10
     max_chain_depth: int = 100
+    metrics_file: str = ''
+    metrics_port: int = 0
+    metrics_address: str = '127.0.0.1'
 
     @classmethod
     def read(cls, configuration: object) -> Settings:

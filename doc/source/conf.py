@@ -10,12 +10,18 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / '_ext'))
+
 project = 'volume-driver'
 copyright = 'volume-driver developers'
 version = release = ''
 
 extensions = [
     'cliff.sphinxext',
+    'messages',
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'stevedore.sphinxext',
@@ -29,6 +35,16 @@ openstackdocs_repo_name = 'volume-driver'
 openstackdocs_auto_name = False
 openstackdocs_auto_version = False
 openstackdocs_use_storyboard = False
+
+man_pages = [
+    (
+        'cli',
+        'volume-driver',
+        'work on the volumes of a directory',
+        'volume-driver developers',
+        8,
+    ),
+]
 
 # Options of cliff itself, the same for every command.
 autoprogram_cliff_ignored = [

@@ -92,6 +92,10 @@ class Disk(hypervisors.GuestDisk, _Failing):
     def job_progress(self) -> tuple[int, int]:
         return (1, 2) if self.running_job else (0, 0)
 
+    def cancel_job(self) -> bool:
+        self.call('cancel_job')
+        return self.running_job is not None
+
     def limit_job(self, bandwidth: int) -> bool:
         self.call('limit_job', bandwidth)
         return self.running_job is not None

@@ -55,6 +55,14 @@ class ChainTest(base.TestCase):
         self.assertIs(alone.base, alone.active)
         self.assertEqual('volume-u^', str(alone))
 
+    def test_three_quarters_of_what_is_allowed_are_deep(self) -> None:
+        found = [depth for depth in range(12) if chain.is_deep(depth, 10)]
+        self.assertEqual([8, 9, 10, 11], found)
+
+    def test_single_image_is_never_deep(self) -> None:
+        self.assertFalse(chain.is_deep(1, 1))
+        self.assertTrue(chain.is_deep(2, 2))
+
     def test_images_cannot_be_changed(self) -> None:
         self.assertRaises(
             dataclasses.FrozenInstanceError, setattr, BASE, 'size', 1

@@ -275,6 +275,16 @@ class LifeTest(DriverTestCase):
         )
         self.assertEqual('file', found['storage_protocol'])
 
+    def test_stats_tell_what_the_images_come_to(self) -> None:
+        self.driver.create_snapshot(_snapshot(self.volume))
+        found = self.driver.get_volume_stats()
+        self.assertEqual(2, found['deepest_chain'])
+        images = ('volume-u', 'volume-u.a')
+        self.assertEqual(
+            sum(os.stat(self.directory / x).st_blocks * 512 for x in images),
+            found['allocated_bytes'],
+        )
+
     def test_what_the_system_refuses_is_an_error_of_ours(self) -> None:
         missing = self.make_driver(volume_files_dir='/nowhere')
         for call in (missing.list_volumes, missing.get_volume_stats):

@@ -12,6 +12,7 @@
 
 import json
 import os
+import time
 from unittest import mock
 
 import ddt
@@ -87,6 +88,23 @@ class BeginTest(JournalTestCase):
         begun.drop()
         self.assertEqual([], os.listdir(self.directory))
         begun.drop()
+
+
+class PauseTest(JournalTestCase):
+    def test_pauses_are_timed(self) -> None:
+        clock = iter((1.0, 1.5, 7.0, 7.25))
+        self.patch(time, 'monotonic', lambda: next(clock))
+        begun = self.begin()
+        for index in (0, 2):
+            begun.step(index).hold()
+            begun.step(index).release()
+        self.assertEqual([0.5, 0.25], begun.pauses)
+
+    def test_pause_that_another_process_began_is_not(self) -> None:
+        self.begin().step(0).hold()
+        found = self.find()
+        found.step(0).release()
+        self.assertEqual([], found.pauses)
 
 
 @ddt.ddt

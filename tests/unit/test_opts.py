@@ -77,6 +77,7 @@ class ReadTest(base.TestCase):
         self.assertRaises(ValueError, self.conf, merge_direction='both')
         self.assertRaises(ValueError, self.conf, volume_format='vmdk')
         self.assertRaises(ValueError, self.conf, max_chain_depth=0)
+        self.assertRaises(ValueError, self.conf, metrics_port=1 << 16)
 
 
 class ListTest(base.TestCase):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import collections.abc
 import itertools
 
+from volume_driver import chain
 from volume_driver import names
 from volume_driver.checking import facts as seen
 from volume_driver.checking import findings
@@ -137,7 +138,7 @@ def _depth(facts: seen.Facts, walk: walks.Walk) -> Found:
             f'{limit} at most (option max_chain_depth)',
             'Delete snapshots; each image makes reading slower.',
         )
-    elif depth > 1 and 4 * depth >= 3 * limit:
+    elif chain.is_deep(depth, limit):
         yield findings.Finding(
             facts.volume,
             'deep',

@@ -27,10 +27,12 @@ from oslo_log import log
 from volume_driver import driver as core_driver
 from volume_driver import exception
 from volume_driver import files
+from volume_driver import opts
 from volume_driver.cinder import keys
 from volume_driver.cinder import locking
 from volume_driver.cinder import records
 from volume_driver.cinder import shares
+from volume_driver.operations import metrics
 
 LOG = log.getLogger(__name__)
 
@@ -47,6 +49,8 @@ class Backend:
         self._execute = execute
         self.shares = shares.Shares(configuration)
         self.keys = keys.Keys()
+        # One for all shares: the process has one port.
+        self._meter = metrics.make(opts.Settings.read(configuration))
         self._drivers: dict[str, core_driver.Qcow2Driver] = {}
         # Two drivers of one directory would not know each other's locks.
         self._making = threading.Lock()
@@ -101,6 +105,7 @@ class Backend:
             locks=locking.CinderLocks(address, directory),
             directory=directory,
             passphrase=self.keys,
+            meter=self._meter,
         )
 
     def of(self, volume: typing.Any) -> core_driver.Qcow2Driver:

@@ -28,6 +28,7 @@ from cinder.volume import volume_utils
 from oslo_utils import units
 
 from volume_driver import native
+from volume_driver.operations import usage
 
 Stats = dict[str, typing.Any]
 
@@ -80,7 +81,7 @@ def pools(
     older: collections.abc.Iterable[str],
     common: Stats,
 ) -> list[Stats]:
-    """Return what is known of each pool; sizes in GiB.
+    """Return what is known of each pool; sizes in GiB, or as they are named.
 
     An older pool has the room of all shares. It is there as long as a volume
     is in it, which could be neither extended nor retyped otherwise.
@@ -102,7 +103,12 @@ def pools(
     filled = {name: volumes_in(name) for name in older}
     shared = sum(size for _, size in filled.values())
     total = sum(each.total for each in rooms)
-    everything = _Room(total, sum(each.free for each in rooms))
+    everything = _Room(
+        total,
+        sum(each.free for each in rooms),
+        max((each.deepest for each in rooms), default=0),
+        sum(each.allocated for each in rooms),
+    )
     # Which share each volume of an older pool is on is not asked every time:
     # they are counted as if they were spread evenly.
     found = [
@@ -120,12 +126,20 @@ def pools(
 class _Room(typing.NamedTuple):
     total: float
     free: float
+    deepest: int
+    allocated: int
 
 
 def _room(directory: str) -> _Room:
     found = native.call(os.statvfs, directory)
     gib = found.f_frsize / units.Gi
-    return _Room(found.f_blocks * gib, found.f_bavail * gib)
+    used = usage.of(directory)
+    return _Room(
+        found.f_blocks * gib,
+        found.f_bavail * gib,
+        used.deepest_chain,
+        used.allocated_bytes,
+    )
 
 
 def _pool(name: str, room: _Room, provisioned: float) -> Stats:
@@ -134,4 +148,6 @@ def _pool(name: str, room: _Room, provisioned: float) -> Stats:
         'total_capacity_gb': round(room.total, 2),
         'free_capacity_gb': round(room.free, 2),
         'provisioned_capacity_gb': int(provisioned),
+        'deepest_chain': room.deepest,
+        'allocated_bytes': room.allocated,
     }

@@ -34,6 +34,9 @@ from volume_driver.cli import logs
 
 _NAME = 'volume-driver'
 
+# The exit code after Ctrl-C: 128 and the number of SIGINT, as of a shell.
+INTERRUPTED = 130
+
 Load = collections.abc.Callable[[cfg.ConfigOpts], volume_drivers.Qcow2Driver]
 
 
@@ -73,6 +76,8 @@ class App(app.App):
             command_manager=commandmanager.CommandManager('volume_driver.cli'),
             stdout=stdout,
             stderr=stderr,
+            # --help behind a command is that command's.
+            deferred_help=True,
         )
         self._load = load
 
@@ -102,6 +107,7 @@ class App(app.App):
         its guesses at an unknown one on stdout.
         """
         if not argv:
+            self.print_help_if_requested()
             self.parser.error(f'a command is missing; see {_NAME} --help')
         try:
             self.command_manager.find_command(argv)
@@ -111,6 +117,17 @@ class App(app.App):
                 f'{" ".join(argv)!r} is no command; see {_NAME} --help'
                 + (f' (near: {guesses})' if guesses else '')
             )
+
+    def run_subcommand(self, argv: list[str]) -> int:
+        """Run a command; say what is left when it is interrupted."""
+        try:
+            return int(super().run_subcommand(argv))
+        except KeyboardInterrupt:
+            self.LOG.error(
+                'interrupted; what was begun is finished by "recover", or by '
+                'the next operation on the volume'
+            )
+            return INTERRUPTED
 
     def reading(self) -> volume_drivers.Qcow2Driver:
         """Return a driver that is only looked at.
@@ -140,6 +157,19 @@ class App(app.App):
         return self._load(conf)
 
 
+class Exemplified(cliff_command.Command):
+    """A command whose help ends with an example.
+
+    :cvar EXAMPLE: what stands behind the program's name
+    """
+
+    EXAMPLE: str
+
+    def get_epilog(self) -> str:
+        """Return what its help ends with."""
+        return f'Example: {_NAME} {self.EXAMPLE}'
+
+
 def of(command: cliff_command.Command) -> App:
     """Return the program that runs a command."""
     return typing.cast(App, command.app)
@@ -148,6 +178,7 @@ def of(command: cliff_command.Command) -> App:
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit code.
 
-    0 is done, 1 an error that was reported on stderr, 2 a wrong usage.
+    0 is done, 1 an error that was reported on stderr, 2 a wrong usage, 130
+    that it was interrupted.
     """
     return App().run(sys.argv[1:] if argv is None else argv)

@@ -32,7 +32,7 @@ from volume_driver.cli import records
 CLEAN, BROKEN, UNSEEN = range(3)
 
 
-class Looking(lister.Lister, metaclass=abc.ABCMeta):
+class Looking(app.Exemplified, lister.Lister, metaclass=abc.ABCMeta):
     """A command that looks at a volume, or at all; its exit code says more.
 
     :cvar COLUMNS: of its list
@@ -132,6 +132,7 @@ class Check(Looking):
     2 when nothing was found but not all could be looked at.
     """
 
+    EXAMPLE = 'check --records records.json'
     COLUMNS = ('volume', 'severity', 'kind', 'file', 'text')
 
     def take_action(

@@ -20,15 +20,18 @@ from cliff import lister
 
 from volume_driver.cli import app
 from volume_driver.cli import arguments
+from volume_driver.operations import recovery
 
 
-class Recover(lister.Lister):
+class Recover(app.Exemplified, lister.Lister):
     """Finish what a crash left undone, of one volume or of all.
 
     Lists the volumes of which something was left, and what came of it. The
-    next operation on a volume does the same for it by itself.
+    next operation on a volume does the same for it by itself. The exit code
+    is 1 when something could not be finished.
     """
 
+    EXAMPLE = 'recover'
     COLUMNS = ('volume', 'outcome')
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -44,4 +47,15 @@ class Recover(lister.Lister):
         volume = None
         if parsed_args.volume is not None:
             volume = arguments.volume(parsed_args)
-        return self.COLUMNS, sorted(driver.recover(volume).items())
+        outcome = driver.recover(volume)
+        if any(
+            words.startswith(recovery.NOT_FINISHED)
+            for words in outcome.values()
+        ):
+            self._code = 1
+        return self.COLUMNS, sorted(outcome.items())
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Run the command; return its own exit code."""
+        self._code = 0
+        return int(super().run(parsed_args)) or self._code

@@ -34,6 +34,7 @@ class Repair(check.Looking):
     be looked at.
     """
 
+    EXAMPLE = 'repair 5f0c --deep --yes'
     COLUMNS = ('volume', 'kind', 'file', 'outcome', 'text')
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import typing
 
 from cliff import command
@@ -23,13 +24,18 @@ from cliff import lister
 
 from volume_driver.cli import app
 from volume_driver.cli import arguments
+from volume_driver.cli import progress
+from volume_driver.cli import tree
+from volume_driver.operations import forecast
 
 
-class CreateSnapshot(command.Command):
+class CreateSnapshot(app.Exemplified, command.Command):
     """Create a snapshot of a volume, in use or not.
 
     One that is there already stays as it is.
     """
+
+    EXAMPLE = 'snapshot create 5f0c before-upgrade'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -42,9 +48,10 @@ class CreateSnapshot(command.Command):
         )
 
 
-class ListSnapshots(lister.Lister):
+class ListSnapshots(app.Exemplified, lister.Lister):
     """List the snapshots of a volume, the oldest first."""
 
+    EXAMPLE = 'snapshot list 5f0c'
     COLUMNS = ('snapshot', 'image', 'overlay', 'size_bytes')
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -74,12 +81,14 @@ class ListSnapshots(lister.Lister):
         return self.COLUMNS, rows
 
 
-class DeleteSnapshots(command.Command):
+class DeleteSnapshots(app.Exemplified, command.Command):
     """Delete snapshots of a volume, in use or not.
 
     Those that lie next to each other are merged in one pass. One that is gone
     already is no error.
     """
+
+    EXAMPLE = 'snapshot delete 5f0c before-upgrade --dry-run'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -95,14 +104,30 @@ class DeleteSnapshots(command.Command):
         found = arguments.snapshots(parsed_args)
         if not parsed_args.dry_run:
             # Of one that is gone the driver says so, in a warning.
-            app.of(self).changing().delete_snapshots(found)
+            driver = app.of(self).changing()
+            watch = driver.watch(found[0].volume)
+            with progress.shown(watch, self.app.stderr):
+                driver.delete_snapshots(found)
             return
-        plans = app.of(self).reading().plan_delete_snapshots(found)
-        for plan in plans:
-            self.app.stdout.write(f'{plan}\n')
-        if not plans:
+        forecasts = app.of(self).reading().forecast_deletion(found)
+        for each in forecasts:
+            self.app.stdout.write(f'{_in_words(each)}\n')
+        if not forecasts:
             ids = ', '.join(snapshot.id for snapshot in found)
             self.app.stdout.write(
                 f'Snapshot {ids} of {found[0].volume.name} is gone already, '
                 'nothing would be done\n'
             )
+
+
+def _in_words(found: forecast.Forecast) -> str:
+    lines = [str(found.plan)]
+    if found.needed:
+        lines.append(f'  needs: {tree.human(found.needed)} at the most')
+    if found.seconds is not None and found.speed is not None:
+        lines.append(
+            f'  takes: about {math.ceil(found.seconds)} s, at '
+            f'{tree.human(int(found.speed))} a second'
+        )
+    lines.append(f'  after: {" <- ".join(found.after)}')
+    return '\n'.join(lines)

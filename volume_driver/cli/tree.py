@@ -38,7 +38,7 @@ from rich import text as rich_text
 from rich import tree as rich_tree
 
 # Wider than any line: a name that was broken could not be copied.
-_WIDTH = 10_000
+WIDTH = 10_000
 _UNITS = ('B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB')
 
 Facts = collections.abc.Mapping[str, typing.Any]
@@ -79,7 +79,7 @@ def write(facts: Facts, stdout: typing.TextIO) -> None:
     :param facts: what is known of it, by the columns of ``volume show``;
         what is missing is not drawn
     """
-    console = rich_console.Console(file=stdout, width=_WIDTH)
+    console = rich_console.Console(file=stdout, width=WIDTH)
     drawn = draw(facts)
     if console.is_terminal:
         console.print(drawn)
@@ -110,6 +110,12 @@ def _heading(facts: Facts) -> rich_text.Text:
         heading.append(': ' + ', '.join(sizes))
     if 'guest' in facts:
         heading.append(f'\nguest: {facts["guest"] or "none"}', 'yellow')
+    for holder in facts.get('holders', ()):
+        does = 'writes to' if holder['writes'] else 'reads'
+        heading.append(
+            f'\nheld by: {holder["program"]} (process {holder["pid"]}), '
+            f'which {does} {holder["image"]}'
+        )
     if facts.get('unfinished'):
         heading.append(f'\nunfinished: {facts["unfinished"]}', 'red')
     return heading

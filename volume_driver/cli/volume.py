@@ -15,6 +15,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import pathlib
 import typing
 
 from cliff import columns
@@ -23,8 +25,10 @@ from cliff import lister
 from cliff import show
 
 from volume_driver import exception
+from volume_driver import files
 from volume_driver.cli import app
 from volume_driver.cli import arguments
+from volume_driver.cli import picture
 from volume_driver.cli import records
 from volume_driver.cli import tree
 from volume_driver.operations import describe
@@ -42,8 +46,10 @@ def _add_size(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-class CreateVolume(command.Command):
+class CreateVolume(app.Exemplified, command.Command):
     """Create an empty volume; it takes next to no space yet."""
+
+    EXAMPLE = 'volume create 5f0c --size 10'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -56,11 +62,13 @@ class CreateVolume(command.Command):
         app.of(self).changing().create_volume(volume)
 
 
-class DeleteVolume(command.Command):
+class DeleteVolume(app.Exemplified, command.Command):
     """Delete a volume that has no snapshots and that no guest runs on.
 
     One that is gone already is no error.
     """
+
+    EXAMPLE = 'volume delete 5f0c'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -71,8 +79,10 @@ class DeleteVolume(command.Command):
         app.of(self).changing().delete_volume(arguments.volume(parsed_args))
 
 
-class ExtendVolume(command.Command):
+class ExtendVolume(app.Exemplified, command.Command):
     """Grow a volume, in use or not."""
+
+    EXAMPLE = 'volume extend 5f0c --size 20'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -85,12 +95,13 @@ class ExtendVolume(command.Command):
         driver.extend_volume(arguments.volume(parsed_args), parsed_args.size)
 
 
-class ListVolumes(lister.Lister):
+class ListVolumes(app.Exemplified, lister.Lister):
     """List all volumes.
 
     One that cannot be read is listed with the error in its place.
     """
 
+    EXAMPLE = 'volume list -f csv'
     COLUMNS = (
         'volume',
         'size_gib',
@@ -116,12 +127,15 @@ class ListVolumes(lister.Lister):
         return self.COLUMNS, [tuple(map(_blank, row)) for row in rows]
 
 
-class ShowVolume(show.ShowOne):
+class ShowVolume(app.Exemplified, show.ShowOne):
     """Show what a volume is made of.
 
     The images are shown from the base up. What else is told are the guest
-    that has the volume and an operation that was cut off.
+    that has the volume, the processes of this host that have an image open,
+    and an operation that was cut off.
     """
+
+    EXAMPLE = 'volume show 5f0c --svg chain.svg'
 
     @property
     def formatter_namespace(self) -> str:
@@ -136,13 +150,32 @@ class ShowVolume(show.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         arguments.add_volume(parser)
+        for form, what in (
+            ('svg', 'an SVG image'),
+            ('dot', "a graph in Graphviz' language"),
+        ):
+            parser.add_argument(
+                f'--{form}',
+                type=pathlib.Path,
+                metavar='FILE',
+                help=f'Write a picture of the chain, too: {what}.',
+            )
         return parser
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[tuple[str, ...], tuple[typing.Any, ...]]:
-        found = app.of(self).reading().describe(arguments.volume(parsed_args))
-        return self.dict2columns(facts(found))
+        found = facts(
+            app.of(self).reading().describe(arguments.volume(parsed_args))
+        )
+        for path, draw in (
+            (parsed_args.svg, picture.svg),
+            (parsed_args.dot, picture.dot),
+        ):
+            if path is not None:
+                with files.typed(str(path)):
+                    path.write_text(draw(found), encoding='utf-8')
+        return self.dict2columns(found)
 
 
 class _Blank(columns.FormattableColumn[None]):
@@ -180,6 +213,8 @@ def facts(found: describe.Description) -> dict[str, object]:
         'allocated_bytes': found.allocated,
         'active': found.layers[-1].image.name,
         'guest': found.guest,
+        'looked_at': found.looked_at,
+        'holders': [dataclasses.asdict(each) for each in found.holders],
         'unfinished': found.unfinished,
         'images': [_image(layer) for layer in found.layers],
     }

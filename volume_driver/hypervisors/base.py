@@ -109,6 +109,15 @@ class GuestDisk(abc.ABC):
         """
 
     @abc.abstractmethod
+    def cancel_job(self) -> bool:
+        """End the job that runs on the disk; tell whether there is one.
+
+        The guest goes on with the chain that it had before.
+
+        :raises LiveOperationFailed: when it cannot be ended
+        """
+
+    @abc.abstractmethod
     def size(self) -> int:
         """Return the size of the disk as the guest sees it, in bytes."""
 

@@ -33,6 +33,7 @@ from volume_driver.images import qemu_img
 from volume_driver.images import reader
 from volume_driver.images import secrets
 from volume_driver.operations import locking
+from volume_driver.operations import metrics
 
 # Where the passphrases of encrypted volumes come from; None for none.
 Passphrases = collections.abc.Callable[[hypervisors.Target], str | None]
@@ -43,6 +44,7 @@ class Context:
     """The driver's parts, made once.
 
     :param passphrase: asks for the passphrase of a volume
+    :param meter: counts what is done
     """
 
     settings: opts.Settings
@@ -50,6 +52,7 @@ class Context:
     hypervisor: hypervisors.Hypervisor
     locks: locking.Locks
     passphrase: Passphrases | None = None
+    meter: metrics.Meter = dataclasses.field(default_factory=metrics.Meter)
 
     @property
     def directory(self) -> str:

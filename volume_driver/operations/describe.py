@@ -19,6 +19,7 @@ import dataclasses
 from volume_driver import chain
 from volume_driver import exception
 from volume_driver.hypervisors import base as hypervisor
+from volume_driver.images import holders
 from volume_driver.operations import context as contexts
 from volume_driver.operations import volumes
 
@@ -44,6 +45,8 @@ class Description:
     :param size: in bytes, as the active image says
     :param layers: the base first
     :param guest: which guest has it, in words; None when none has
+    :param looked_at: where guests were looked for; None when they were not
+    :param holders: processes of this host that have one of its images open
     :param unfinished: an operation that was cut off, in words
     """
 
@@ -51,6 +54,8 @@ class Description:
     size: int
     layers: tuple[Layer, ...]
     guest: str | None
+    looked_at: str | None
+    holders: tuple[holders.Holder, ...]
     unfinished: str | None
 
     @property
@@ -64,7 +69,7 @@ def describe(
 ) -> Description:
     """Describe a volume.
 
-    :param guest: find out which guest has it, too
+    :param guest: find out who has it, too
 
     Raises what :func:`~volume_driver.operations.context.read_files` does.
     """
@@ -84,22 +89,32 @@ def describe(
         above = images.above(image.name)
         snapshot = content.snapshot_of(above.name) if above else None
         layers.append(Layer(image, snapshot, image is images.active))
+    user, looked_at, held = None, None, []
+    if guest:
+        user, looked_at = _guest(context, target)
+        held = holders.find(context.directory, images.names)
     return Description(
         name=target.name,
         size=images.active.size,
         layers=tuple(layers),
-        guest=_guest(context, target) if guest else None,
+        guest=user,
+        looked_at=looked_at,
+        holders=tuple(held),
         unfinished=unfinished,
     )
 
 
-def _guest(context: contexts.Context, target: hypervisor.Target) -> str | None:
+def _guest(
+    context: contexts.Context, target: hypervisor.Target
+) -> tuple[str | None, str | None]:
+    """Return which guest has a volume, and where was looked."""
     try:
         found = context.hypervisor.find(target)
     except exception.Refused as error:
-        return f'unknown: {error}'
+        return f'unknown: {error}', None
     if found.live is not None:
-        return f'{found.live.guest} (running)'
+        return f'{found.live.guest} (running)', found.looked_at
     if found.defined:
-        return ', '.join(f'{disk.guest} (shut off)' for disk in found.defined)
-    return None
+        shut_off = (f'{disk.guest} (shut off)' for disk in found.defined)
+        return ', '.join(shut_off), found.looked_at
+    return None, found.looked_at

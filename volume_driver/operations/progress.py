@@ -37,13 +37,23 @@ class Watch:
         self._context = context
         self._target = target
         self._before: dict[str, int] = {}
-        self._highest = 0
+        self._highest = 0.0
         for name in os.listdir(context.directory):
             if name.split('.')[0] == target.name:
                 self._before[name] = self._allocated(name)
 
     def percent(self) -> int | None:
         """Return how far it is, 0 to 99; None when there is no merge."""
+        if self.look() is None:
+            return None
+        # The job is gone before the operation is over.
+        return min(99, int(self._highest * 100))
+
+    def look(self) -> tuple[int, int] | None:
+        """Return how many bytes are copied, of how many; it never goes back.
+
+        None when there is no merge.
+        """
         try:
             journal = journals.find(self._context.directory, self._target.name)
             if journal is None or not journal.plan.way:
@@ -56,11 +66,11 @@ class Watch:
         except exception.VolumeDriverError:
             # It is only for looking at; the merge itself tells what is wrong.
             return None
+        cost = journal.plan.cost
         if total > 0:
-            # The job is gone before the operation is over.
-            percent = min(99, done * 100 // total)
-            self._highest = max(self._highest, percent)
-        return self._highest
+            # What a job counts may be what it has to look at, not to copy.
+            self._highest = max(self._highest, min(1.0, done / total))
+        return int(self._highest * cost), cost
 
     def _offline(self, content: plan.Plan) -> tuple[int, int]:
         for step in content.steps:

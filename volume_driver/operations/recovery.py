@@ -52,12 +52,16 @@ from volume_driver.images import reader
 from volume_driver.images import record
 from volume_driver.images import secrets
 from volume_driver.operations import context as contexts
+from volume_driver.operations import lines
 from volume_driver.operations import locking
 from volume_driver.operations import run
 from volume_driver.operations import unlocked
 from volume_driver.planning import plan
 
 LOG = log.getLogger(__name__)
+
+# How the words begin that say what came of a recovery.
+FINISHED, NOT_FINISHED = 'finished', 'not finished'
 
 _ORPHAN_SECONDS = 10.0
 
@@ -114,17 +118,18 @@ def recover(
         'by': journal.written_by,
         'at': journal.written_at,
     }
-    LOG.warning(
+    lines.about(LOG, target.name, journal.plan).warning(
         '%(operation)s of %(volume)s, begun by %(by)s at %(at)s, was cut '
         'off; it is finished now',
         words,
     )
     try:
-        found = context.hypervisor.find(target)
-        if found.live is None:
-            _wait_released(context, target.name, found)
-            _free_leaked(context, target, journal)
-        run.carry_out(context, target, journal, found, fresh=False)
+        with context.meter.recovery(journal):
+            found = context.hypervisor.find(target)
+            if found.live is None:
+                _wait_released(context, target.name, found)
+                _free_leaked(context, target, journal)
+            run.carry_out(context, target, journal, found, fresh=False)
     except exception.VolumeDriverError as error:
         raise exception.RecoveryFailed(reason=str(error), **words) from error
     return journal.plan.operation
@@ -176,7 +181,7 @@ def _free_leaked(
         try:
             qemu_check.free_leaked(context.execute, context.path(target), key)
         except exception.CommandFailed as error:
-            LOG.warning('%s', error)
+            lines.about(LOG, volume.name, journal.plan).warning('%s', error)
 
 
 def _is_raw(context: contexts.Context, volume: str, name: str) -> bool:
@@ -200,11 +205,11 @@ def recover_all(context: contexts.Context) -> dict[str, str]:
             with context.locks(volume, blocking=False):
                 finished = recover(context, None, volume)
             if finished is not None:
-                outcome[volume] = f'finished: {finished}'
+                outcome[volume] = f'{FINISHED}: {finished}'
         except locking.Locked:
             # No crash: whoever holds the lock is at work on it just now.
-            LOG.debug('%s is being worked on', volume)
+            lines.about(LOG, volume).debug('%s is being worked on', volume)
         except exception.VolumeDriverError as error:
-            LOG.error('%s', error)
-            outcome[volume] = f'not finished: {error}'
+            lines.about(LOG, volume).error('%s', error)
+            outcome[volume] = f'{NOT_FINISHED}: {error}'
     return outcome

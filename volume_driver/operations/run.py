@@ -33,6 +33,8 @@ from volume_driver.executors import base as executors
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.operations import context as contexts
 from volume_driver.operations import faults
+from volume_driver.operations import lines
+from volume_driver.operations import speed
 from volume_driver.planning import plan
 
 LOG = log.getLogger(__name__)
@@ -68,16 +70,21 @@ def run(
     :param notes: what the journal says from the beginning
     """
     started = time.monotonic()
-    LOG.debug('%s', content)
+    logger = lines.about(LOG, target.name, content)
+    logger.debug('%s', content)
     journal = journals.begin(context.directory, content, target, notes or {})
-    faults.reach('after', None)
-    carry_out(context, target, journal, found, fresh=True)
-    LOG.info(
+    with context.meter.operation(journal):
+        faults.reach('after', None)
+        carry_out(context, target, journal, found, fresh=True)
+    seconds = time.monotonic() - started
+    if content.way and content.exact:
+        speed.remember(context.directory, content.cost, seconds)
+    logger.info(
         '%(operation)s of %(volume)s: done in %(ms)d ms%(way)s',
         {
             'operation': content.operation,
             'volume': target.name,
-            'ms': (time.monotonic() - started) * 1000,
+            'ms': seconds * 1000,
             'way': f', {content.way} ({content.reason})'
             if content.way
             else '',
@@ -122,7 +129,10 @@ def _carry_out_step(
 ) -> None:
     try:
         if not executor.is_done(step, progress):
-            LOG.debug('%s: %s', progress.journal.plan.volume, step)
+            content = progress.journal.plan
+            lines.about(LOG, content.volume, content).debug(
+                '%s: %s', content.volume, step
+            )
             faults.reach('before', step)
             executor.do(step, progress)
             faults.reach('after', step)
@@ -151,7 +161,7 @@ def _take_back(
             executor.undo(step)
         journal.drop()
     except Exception as problem:
-        LOG.error(
+        lines.about(LOG, journal.plan.volume, journal.plan).error(
             '%(operation)s of %(volume)s failed and is not taken back: '
             '%(problem)s',
             {

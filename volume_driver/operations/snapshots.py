@@ -27,7 +27,6 @@ from volume_driver.operations import context as contexts
 from volume_driver.operations import recovery
 from volume_driver.operations import run
 from volume_driver.operations import unlocked
-from volume_driver.planning import plan
 from volume_driver.planning import revert as planning_revert
 
 LOG = log.getLogger(__name__)
@@ -65,22 +64,6 @@ def delete(
             LOG.warning('Volume %s has no files', target.name)
             return
         unlocked.delete_snapshots(context, target, snapshot_ids, cascade)
-
-
-def plan_delete(
-    context: contexts.Context,
-    target: hypervisor.Target,
-    snapshot_ids: collections.abc.Sequence[str],
-) -> list[plan.Plan]:
-    """Return what :func:`delete` would do, pass by pass; change nothing.
-
-    An operation that was cut off is finished first by a real deletion. The
-    plans after the first go by the files as they are now.
-    """
-    if not contexts.exists(context, target.name):
-        return []
-    state = contexts.read(context, target)
-    return unlocked.plan_deletions(context, target, snapshot_ids, state)
 
 
 def revert(

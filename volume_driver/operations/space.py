@@ -42,20 +42,27 @@ def check(
 
     :raises MergeNeedsSpace: when there is not
     """
-    if not content.way or not content.cost:
+    most = needed(content)
+    if not most:
         return
     free = files.available(context.directory) - _promised(context)
-    needed = _with_tables(content.cost)
-    if needed > free and not content.exact:
-        needed = _with_tables(_exact(context, content, found))
-    if needed > free:
+    if most > free and not content.exact:
+        most = _with_tables(_exact(context, content, found))
+    if most > free:
         raise exception.MergeNeedsSpace(
             operation=content.operation,
             volume=content.volume,
-            needed=needed,
+            needed=most,
             available=max(free, 0),
             directory=context.directory,
         )
+
+
+def needed(content: plan.Plan) -> int:
+    """Return how many bytes a plan needs at the most."""
+    if not content.way or not content.cost:
+        return 0
+    return _with_tables(content.cost)
 
 
 def _with_tables(data: int) -> int:

@@ -18,12 +18,14 @@ import collections.abc
 
 from oslo_log import log
 
+from volume_driver import chain
 from volume_driver import exception
 from volume_driver import files
 from volume_driver import names
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import allocation
 from volume_driver.operations import context as contexts
+from volume_driver.operations import lines
 from volume_driver.operations import run
 from volume_driver.operations import space
 from volume_driver.planning import create as planning_create
@@ -60,6 +62,13 @@ def create_snapshot(
         context.settings.max_chain_depth,
     )
     run.run(context, target, content, state.found)
+    depth, limit = len(state.chain) + 1, context.settings.max_chain_depth
+    if chain.is_deep(depth, limit):
+        lines.about(LOG, target.name, content).warning(
+            '%(volume)s has %(depth)d images now, and %(limit)d are the most '
+            'that it may have (option max_chain_depth); delete snapshots',
+            {'volume': target.name, 'depth': depth, 'limit': limit},
+        )
 
 
 def delete_snapshot(
@@ -90,12 +99,13 @@ def delete_snapshots(
             'Snapshot %s of %s is gone already', ', '.join(gone), target.name
         )
     while True:
-        plans = plan_deletions(context, target, snapshot_ids, state, cascade)
-        if not plans:
+        passes = _passes(snapshot_ids, state, cascade)
+        if not passes:
             return
-        space.check(context, plans[0], state.chain)
-        run.run(context, target, plans[0], state.found)
-        if len(plans) == 1:
+        content = _plan_pass(context, target, passes[0], state, cascade)
+        space.check(context, content, state.chain)
+        run.run(context, target, content, state.found)
+        if len(passes) == 1:
             return
         state = contexts.read(context, target, cascade)
 
@@ -105,30 +115,52 @@ def plan_deletions(
     target: hypervisor.Target,
     snapshot_ids: collections.abc.Sequence[str],
     state: contexts.State,
-    cascade: bool = False,
 ) -> list[plan.Plan]:
     """Return a plan for each pass of a deletion, none for nothing to do.
 
-    Only the first is to be carried out: it changes what the others go by.
+    The later ones show what is to be expected only: those before them change
+    what they go by.
     """
+    return [
+        _plan_pass(context, target, each, state)
+        for each in _passes(snapshot_ids, state)
+    ]
+
+
+def _passes(
+    snapshot_ids: collections.abc.Sequence[str],
+    state: contexts.State,
+    cascade: bool = False,
+) -> list[tuple[str, ...]]:
+    """Return the snapshots that go in each pass, of those that are there."""
     known = [each for each in snapshot_ids if each in state.info.snapshots]
     if cascade and not state.live:
-        if not known:
-            return []
-        return [planning_delete.plan_forget(target.name, known, state.info)]
+        return [tuple(known)] if known else []
     return [
-        planning_delete.plan_delete(
-            target.name,
-            each,
-            state.chain,
-            state.info,
-            state.live,
-            context.settings.merge_direction,
-            allocation.measure(
-                context.directory,
-                planning_delete.merged(state.chain, state.info, each),
-            ),
-            limited=context.settings.merge_bandwidth > 0,
-        )
+        tuple(each)
         for each in planning_delete.runs(state.chain, state.info, known)
     ]
+
+
+def _plan_pass(
+    context: contexts.Context,
+    target: hypervisor.Target,
+    deleted: tuple[str, ...],
+    state: contexts.State,
+    cascade: bool = False,
+) -> plan.Plan:
+    if cascade and not state.live:
+        return planning_delete.plan_forget(target.name, deleted, state.info)
+    return planning_delete.plan_delete(
+        target.name,
+        deleted,
+        state.chain,
+        state.info,
+        state.live,
+        context.settings.merge_direction,
+        allocation.measure(
+            context.directory,
+            planning_delete.merged(state.chain, state.info, deleted),
+        ),
+        limited=context.settings.merge_bandwidth > 0,
+    )

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import re
 import typing
 
 
@@ -244,6 +245,9 @@ def names_in(step: Step) -> list[str]:
     ]
 
 
+_OF_SNAPSHOTS = re.compile(r'(.*? snapshot)s? (.*)')
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """The steps of one operation on one volume.
@@ -265,6 +269,30 @@ class Plan:
     cost: int = 0
     exact: bool = False
     other_cost: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The operation without ids, such as ``delete snapshot``."""
+        found = _OF_SNAPSHOTS.fullmatch(self.operation)
+        return found[1] if found else self.operation
+
+    @property
+    def snapshots(self) -> str:
+        """The ids of snapshots in the operation, empty for none."""
+        found = _OF_SNAPSHOTS.fullmatch(self.operation)
+        return found[2] if found else ''
+
+    @property
+    def depth(self) -> int | None:
+        """How many images the chain has afterwards, by ``.info``.
+
+        None where that stays as it was, or the volume itself goes.
+        """
+        for step in self.steps:
+            # Each overlay has a line there, and the active image has one.
+            if isinstance(step, Record) and self.way != 'none':
+                return len(step.content)
+        return None
 
     def as_dict(self) -> dict[str, object]:
         """Return the plan as plain values, for JSON."""

@@ -22,6 +22,7 @@ import libvirt
 from tests.functional.live import case
 from tests.functional.live import jobs
 from volume_driver import exception
+from volume_driver.operations import jobs as cancelled
 
 MIB = case.MIB
 
@@ -174,4 +175,47 @@ class BandwidthTest(case.LiveTestCase):
             volume.made.driver.limit_merge(volume.record, 0)
         call.result()
         volume.forget_snapshot(snapshot)
+        self.check(volume)
+
+
+@ddt.ddt
+class CancelTest(case.LiveTestCase):
+    @ddt.data(
+        'middle, intermediate commit', 'newest, active commit', 'newest, pull'
+    )
+    def test_guest_goes_on_and_the_next_call_ends_it(self, name: str) -> None:
+        position, count, direction = MERGES[name]
+        volume, snapshots = self.make_running(
+            snapshots=count, options={'merge_bandwidth': 1}
+        )
+        volume.write(256 * MIB, 16 * MIB, 0x71)
+        if name != 'newest, active commit':
+            snapshots = snapshots[1:] + self.take_snapshots(volume, 1)
+        snapshot = snapshots[position]
+        context = volume.made.driver.context
+        target = volume.made.driver.target(volume.record)
+
+        def seen() -> tuple[str, ...]:
+            disk = context.hypervisor.find(target).live
+            assert disk is not None
+            return disk.chain()
+
+        before = seen()
+        with jobs.in_background(
+            lambda: volume.made.merging(direction).delete_snapshot(snapshot)
+        ) as call:
+            jobs.wait_for_job(volume.guest, call)
+            (job,) = cancelled.listed(context)
+            self.assertEqual(cancelled.RUNNING, job.state)
+            cancelled.cancel(context, target)
+            self.assertRaises(exception.JobFailed, call.result)
+        self.assertEqual(before, seen())
+        self.assertTrue(volume.is_running())
+        left = [each.state for each in cancelled.listed(context)]
+        # What a commit has changed cannot be taken back.
+        expected = [] if direction == 'pull' else [cancelled.CUT_OFF]
+        self.assertEqual(expected, left)
+        volume.write(3 * MIB, MIB, 0x72)
+        volume.made.options['merge_bandwidth'] = 0
+        volume.delete_snapshot(snapshot, direction)
         self.check(volume)

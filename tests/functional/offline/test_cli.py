@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 import json
 import os
 import pathlib
@@ -223,6 +224,8 @@ guest: none
                 'allocated_bytes': sum(allocated),
                 'active': f'{NAME}.a',
                 'guest': None,
+                'looked_at': 'nowhere',
+                'holders': [],
                 'unfinished': None,
             },
             found,
@@ -255,6 +258,19 @@ guest: none
 
     def test_unknown_volume(self) -> None:
         self.check_error('volume-nope has no file', 'volume', 'show', 'nope')
+
+
+class HelpTest(CliTestCase):
+    def test_each_command_has_an_example(self) -> None:
+        text = self.output('--help')
+        self.assertIn('--volume-files-dir', text)
+        for point in metadata.entry_points(group='volume_driver.cli'):
+            words = point.name.split('_')
+            self.assertIn(f'  {" ".join(words)} ', text)
+            shown = self.output(*words, '--help')
+            example = f'Example: volume-driver {" ".join(words)}'
+            self.assertIn(example, shown)
+            self.assertNotIn('%%', shown)
 
 
 class SnapshotTest(CliTestCase):
@@ -298,6 +314,7 @@ class SnapshotTest(CliTestCase):
         text = self.output('snapshot', 'delete', ID, 'a', '--dry-run')
         self.assertTrue(text.startswith(f'delete snapshot a of {NAME}\n'))
         self.assertIn(f'1. commit {NAME}.a into {NAME}\n', text)
+        self.assertIn(f'\n  after: {NAME} <- {NAME}.b\n', text)
         self.assertEqual(list(before), self.files())
         for name, content in before.items():
             self.assertEqual(content, (self.directory / name).read_bytes())
@@ -350,6 +367,18 @@ class UnfinishedTest(CliTestCase):
         self.assertIn('\nunfinished: delete snapshot a by ', text)
         self.output('volume', 'list')
         self.assertEqual(before, self.files())
+
+    def test_recover_says_what_cannot_be_finished(self) -> None:
+        journal = self.directory / f'{NAME}.journal'
+        text = journal.read_bytes()
+        journal.write_bytes(b'{')
+        done = self.run_program('recover', '-f', 'value')
+        self.assertEqual(1, done.returncode)
+        self.assertIn('not finished: ', done.stdout)
+        journal.write_bytes(text)
+        done = self.run_program('recover', '-f', 'value')
+        self.assertEqual(0, done.returncode)
+        self.assertIn(' finished: delete snapshot', done.stdout)
 
     def test_is_finished_by_the_next_change(self) -> None:
         done = self.run_program('snapshot', 'create', ID, 'b')

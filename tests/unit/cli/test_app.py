@@ -30,6 +30,7 @@ from volume_driver import exception
 from volume_driver import opts
 from volume_driver.cli import app
 from volume_driver.operations import describe
+from volume_driver.operations import forecast
 from volume_driver.planning import plan
 
 GIB = 1 << 30
@@ -40,7 +41,7 @@ class Driver:
 
     def __init__(self) -> None:
         self.calls: list[tuple[typing.Any, ...]] = []
-        self.plans: list[plan.Plan] = []
+        self.forecasts: list[forecast.Forecast] = []
 
     def do_setup(self, context: object) -> None:
         self.calls.append(('do_setup',))
@@ -68,13 +69,19 @@ class Driver:
             for snapshot in deleted
         ]
 
+    def watch(self, volume: typing.Any) -> object:
+        return object()
+
+    def cancel_merge(self, volume: typing.Any) -> None:
+        self.calls.append(('cancel_merge', volume.name))
+
     def limit_merge(self, volume: typing.Any, bandwidth: int) -> None:
         self.calls.append(('limit_merge', volume.name, bandwidth))
 
-    def plan_delete_snapshots(
+    def forecast_deletion(
         self, deleted: list[typing.Any]
-    ) -> list[plan.Plan]:
-        return self.plans
+    ) -> list[forecast.Forecast]:
+        return self.forecasts
 
     def list_volumes(self) -> list[str]:
         return ['volume-bad', 'volume-u']
@@ -93,7 +100,13 @@ class Driver:
             describe.Layer(images[1], None, True),
         )
         return describe.Description(
-            'volume-u', 3 * GIB // 2, layers, 'demo (running)', None
+            'volume-u',
+            3 * GIB // 2,
+            layers,
+            'demo (running)',
+            'qemu:///system (here)',
+            (),
+            None,
         )
 
 
@@ -218,11 +231,26 @@ guest: demo (running)
         self.assertEqual([], self.driver.calls)
 
     def test_dry_run_shows_the_plan(self) -> None:
-        self.driver.plans = [
-            plan.Plan('delete', 'volume-u', (plan.Remove('x'),))
+        made = plan.Plan(
+            'delete', 'volume-u', (plan.Remove('x'),), 'commit', 'so', 3 << 20
+        )
+        self.driver.forecasts = [
+            forecast.Forecast(made, 5 << 20, 2 << 20, ('volume-u', 'y')),
+            forecast.Forecast(plan.Plan('b', 'v', ()), 0, None, ('v',)),
         ]
-        found = self.output('snapshot', 'delete', 'u', 'a', '--dry-run')
-        self.assertEqual(f'{self.driver.plans[0]}\n', found)
+        self.assertEqual(
+            """\
+delete of volume-u
+  way: commit (so)
+  1. remove x
+  needs: 5 MiB at the most
+  takes: about 2 s, at 2 MiB a second
+  after: volume-u <- y
+b of v
+  after: v
+""",
+            self.output('snapshot', 'delete', 'u', 'a', '--dry-run'),
+        )
 
     def test_dry_run_says_what_is_gone(self) -> None:
         self.assertIn(

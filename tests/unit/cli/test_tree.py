@@ -50,7 +50,7 @@ def facts(**values: typing.Any) -> dict[str, typing.Any]:
         'unfinished': None,
         'images': [
             image('volume-u', snapshot='a'),
-            image('volume-u.a', active=True),
+            image('volume-u.a', active=True, backing='volume-u'),
         ],
         **values,
     }
@@ -95,6 +95,17 @@ guest: none
     def test_guest_is_named(self) -> None:
         self.assertIn(
             '\nguest: demo (running)\n', self.written(guest='demo (running)')
+        )
+
+    def test_holders_are_named(self) -> None:
+        held = {'pid': 7, 'program': 'qemu', 'image': 'volume-u.a'}
+        text = self.written(
+            holders=[{**held, 'writes': True}, {**held, 'writes': False}]
+        )
+        self.assertIn(
+            '\nheld by: qemu (process 7), which writes to volume-u.a\n'
+            'held by: qemu (process 7), which reads volume-u.a\n',
+            text,
         )
 
     def test_unfinished_operation_is_named(self) -> None:

@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import logging
 import pathlib
 
 import ddt
@@ -75,6 +76,18 @@ class Executor(executors.Executor):
     def let_go(self, progress: executors.Progress) -> None:
         self.let_go_of += 1
         progress.release()
+
+
+class Records(logging.Handler):
+    """Keeps what lines carry beside their text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.carried: list[tuple[str, ...]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        names = 'resource', 'volume', 'snapshot'
+        self.carried.append(tuple(getattr(record, name) for name in names))
 
 
 class RunTestCase(base.TestCase):
@@ -165,6 +178,17 @@ class RunTest(RunTestCase):
         self.executor.holds = True
         self.run_plan(CREATE)
         self.assertEqual(3, self.executor.let_go_of)
+
+    def test_lines_of_the_log_carry_volume_and_snapshot(self) -> None:
+        handler = Records()
+        logger = logging.getLogger(run.__name__)
+        logger.addHandler(handler)
+        self.addCleanup(logger.removeHandler, handler)
+        self.run_plan(DELETE)
+        self.assertEqual(
+            {('[volume-u] ', 'volume-u', 'a')}, set(handler.carried)
+        )
+        self.assertEqual(2 + len(DELETE.steps), len(handler.carried))
 
     def test_guest_that_runs_is_left_alone(self) -> None:
         self.run_plan(DELETE)

@@ -18,6 +18,7 @@ from volume_driver import exception
 from volume_driver import info
 from volume_driver.hypervisors import base as hypervisors
 from volume_driver.images import header
+from volume_driver.operations import forecast
 from volume_driver.operations import snapshots
 
 
@@ -110,6 +111,15 @@ class CreateTest(SnapshotsTestCase):
         self.configure(max_chain_depth=3)
         self.assertRaises(exception.ChainTooDeep, self.create)
 
+    @ddt.data((5, True), (6, False))
+    @ddt.unpack
+    def test_chain_that_becomes_deep(self, limit: int, warned: bool) -> None:
+        """With this one there are four images."""
+        self.configure(max_chain_depth=limit)
+        self.create()
+        text = f'volume-u has 4 images now, and {limit} are the most'
+        self.assertEqual(warned, text in self.log.output)
+
 
 @ddt.ddt
 class DeleteTest(SnapshotsTestCase):
@@ -174,11 +184,13 @@ class DeleteTest(SnapshotsTestCase):
 
     def test_dry_run_changes_nothing(self) -> None:
         before = self.names()
-        (found,) = snapshots.plan_delete(self.context, self.target, ('b',))
-        self.assertIn('delete snapshot b of volume-u', str(found))
+        (found,) = forecast.delete(self.context, self.target, ('b',))
+        self.assertIn('delete snapshot b of volume-u', str(found.plan))
+        self.assertEqual(2, len(found.after))
+        self.assertIsNone(found.seconds)
         self.assertEqual(before, self.names())
         self.assertEqual(
-            [], snapshots.plan_delete(self.context, self.target, ('z',))
+            [], forecast.delete(self.context, self.target, ('z',))
         )
 
 

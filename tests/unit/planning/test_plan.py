@@ -140,6 +140,26 @@ class PlanTest(base.TestCase):
         self.assertIn('\n  way: commit (it is cheaper)\n', str(self.PLAN))
 
     @ddt.data(
+        ('create snapshot a', 'create snapshot', 'a'),
+        ('delete snapshot a', 'delete snapshot', 'a'),
+        ('delete snapshots a, b', 'delete snapshot', 'a, b'),
+        ('revert to snapshot a', 'revert to snapshot', 'a'),
+        ('rename snapshot a to b', 'rename snapshot', 'a to b'),
+        ('extend volume', 'extend volume', ''),
+    )
+    @ddt.unpack
+    def test_kind_and_ids(self, text: str, kind: str, ids: str) -> None:
+        content = plan.Plan(text, 'v', ())
+        self.assertEqual(kind, content.kind)
+        self.assertEqual(ids, content.snapshots)
+
+    def test_depth_is_what_info_will_have(self) -> None:
+        self.assertEqual(2, self.PLAN.depth)
+        self.assertIsNone(plan.Plan('delete volume', 'v', ()).depth)
+        forgotten = plan.Plan('delete snapshot a', 'v', STEPS, 'none')
+        self.assertIsNone(forgotten.depth)
+
+    @ddt.data(
         None,
         {},
         [],

@@ -99,6 +99,13 @@ class Device:
             native.call(self.domain.blockJobSetSpeed, self.device, bandwidth)
         return True
 
+    def cancel_job(self) -> bool:
+        with self.failing('ending its block job'):
+            if not self.job_info():
+                return False
+            native.call(self.domain.blockJobAbort, self.device, 0)
+        return True
+
     @contextlib.contextmanager
     def failing(self, operation: str) -> collections.abc.Iterator[None]:
         """Make libvirt's errors ours.
