@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import collections.abc
 import contextlib
-import threading
 import typing
 
 from cinder import context as cinder_context
@@ -36,24 +35,17 @@ def shown(
     snapshot: typing.Any, watch: progress.Watch
 ) -> collections.abc.Iterator[None]:
     """Write a merge's percentage into the record while it runs."""
-    ended = threading.Event()
-    thread = threading.Thread(
-        target=_show, args=(str(snapshot.id), watch, ended), daemon=True
-    )
-    thread.start()
-    try:
+    snapshot_id = str(snapshot.id)
+    with progress.beside(lambda ended: _show(snapshot_id, watch, ended)):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _show(
-    snapshot_id: str, watch: progress.Watch, ended: threading.Event
+    snapshot_id: str, watch: progress.Watch, ended: progress.Ended
 ) -> None:
     context = cinder_context.get_admin_context()
     last = None
-    while not ended.wait(_INTERVAL):
+    while not ended(_INTERVAL):
         percent = watch.percent()
         if percent is None or percent == last:
             continue

@@ -17,7 +17,6 @@ from __future__ import annotations
 import collections.abc
 import contextlib
 import logging
-import threading
 import typing
 
 from rich import console as rich_console
@@ -30,27 +29,19 @@ LOG = logging.getLogger('volume-driver')
 # Seconds: what is done by then is not shown; between two looks, and lines.
 _BEFORE, _LOOK, _LINE = 1.0, 0.2, 10.0
 
-Ended = collections.abc.Callable[[float], bool]
-
 
 @contextlib.contextmanager
 def shown(
     watch: progress.Watch, stream: typing.TextIO
 ) -> collections.abc.Iterator[None]:
     """Show how far a merge is while something else waits for it."""
-    ended = threading.Event()
-    thread = threading.Thread(
-        target=follow, args=(watch, stream, ended.wait), daemon=True
-    )
-    thread.start()
-    try:
+    with progress.beside(lambda ended: follow(watch, stream, ended)):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
-def follow(watch: progress.Watch, stream: typing.TextIO, ended: Ended) -> None:
+def follow(
+    watch: progress.Watch, stream: typing.TextIO, ended: progress.Ended
+) -> None:
     """Show how far a merge is until it is over.
 
     :param stream: where to, if that is a terminal
@@ -64,7 +55,9 @@ def follow(watch: progress.Watch, stream: typing.TextIO, ended: Ended) -> None:
         _lines(watch, ended)
 
 
-def _bar(watch: progress.Watch, stream: typing.TextIO, ended: Ended) -> None:
+def _bar(
+    watch: progress.Watch, stream: typing.TextIO, ended: progress.Ended
+) -> None:
     bar = rich_progress.Progress(
         rich_progress.TextColumn('{task.description}'),
         rich_progress.BarColumn(),
@@ -84,7 +77,7 @@ def _bar(watch: progress.Watch, stream: typing.TextIO, ended: Ended) -> None:
                 break
 
 
-def _lines(watch: progress.Watch, ended: Ended) -> None:
+def _lines(watch: progress.Watch, ended: progress.Ended) -> None:
     while True:
         seen = watch.look()
         if seen is not None:

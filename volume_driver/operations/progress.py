@@ -14,13 +14,18 @@
 
 from __future__ import annotations
 
+import collections.abc
+import contextlib
 import os
+import threading
 
 from volume_driver import exception
 from volume_driver import journal as journals
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.operations import context as contexts
 from volume_driver.planning import plan
+
+Ended = collections.abc.Callable[[float], bool]
 
 
 class Watch:
@@ -89,6 +94,25 @@ class Watch:
         except OSError:
             # Gone, or just not to be seen; it is only for looking at.
             return 0
+
+
+@contextlib.contextmanager
+def beside(
+    show: collections.abc.Callable[[Ended], None],
+) -> collections.abc.Iterator[None]:
+    """Show something in a thread of its own until the context ends.
+
+    :param show: gets a function that waits for some seconds, and tells
+        whether the context has ended
+    """
+    ended = threading.Event()
+    thread = threading.Thread(target=show, args=(ended.wait,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def has_files(context: contexts.Context, target: hypervisor.Target) -> bool:

@@ -19,10 +19,11 @@ import itertools
 import ddt
 import libvirt
 
+from tests.fixtures import driver as drivers
 from tests.functional.live import case
 from tests.functional.live import jobs
 from volume_driver import exception
-from volume_driver.operations import jobs as cancelled
+from volume_driver.operations import jobs as running
 
 MIB = case.MIB
 
@@ -148,12 +149,20 @@ class DeleteTogetherTest(case.LiveTestCase):
         self.check_next_start(volume)
 
 
-@ddt.ddt
-class BandwidthTest(case.LiveTestCase):
-    @ddt.data(
-        'middle, intermediate commit', 'newest, active commit', 'newest, pull'
-    )
-    def test_libvirt_gets_the_limit(self, name: str) -> None:
+_SLOW = (
+    'middle, intermediate commit',
+    'newest, active commit',
+    'newest, pull',
+)
+
+
+class SlowTestCase(case.LiveTestCase):
+    """Deletions that take long enough to be seen and steered."""
+
+    def make_slow(
+        self, name: str
+    ) -> tuple[case.GuestVolume, drivers.Snapshot, str]:
+        """Return a volume, the snapshot to be deleted, and the way."""
         position, count, direction = MERGES[name]
         volume, snapshots = self.make_running(
             snapshots=count, options={'merge_bandwidth': 1}
@@ -162,7 +171,14 @@ class BandwidthTest(case.LiveTestCase):
         if name != 'newest, active commit':
             # Now it is in the image below the active one.
             snapshots = snapshots[1:] + self.take_snapshots(volume, 1)
-        snapshot = snapshots[position]
+        return volume, snapshots[position], direction
+
+
+@ddt.ddt
+class BandwidthTest(SlowTestCase):
+    @ddt.data(*_SLOW)
+    def test_libvirt_gets_the_limit(self, name: str) -> None:
+        volume, snapshot, direction = self.make_slow(name)
         with jobs.in_background(
             lambda: volume.made.merging(direction).delete_snapshot(snapshot)
         ) as call:
@@ -179,24 +195,15 @@ class BandwidthTest(case.LiveTestCase):
 
 
 @ddt.ddt
-class CancelTest(case.LiveTestCase):
-    @ddt.data(
-        'middle, intermediate commit', 'newest, active commit', 'newest, pull'
-    )
+class CancelTest(SlowTestCase):
+    @ddt.data(*_SLOW)
     def test_guest_goes_on_and_the_next_call_ends_it(self, name: str) -> None:
-        position, count, direction = MERGES[name]
-        volume, snapshots = self.make_running(
-            snapshots=count, options={'merge_bandwidth': 1}
-        )
-        volume.write(256 * MIB, 16 * MIB, 0x71)
-        if name != 'newest, active commit':
-            snapshots = snapshots[1:] + self.take_snapshots(volume, 1)
-        snapshot = snapshots[position]
-        context = volume.made.driver.context
-        target = volume.made.driver.target(volume.record)
+        volume, snapshot, direction = self.make_slow(name)
+        driver = volume.made.driver
 
         def seen() -> tuple[str, ...]:
-            disk = context.hypervisor.find(target).live
+            target = driver.target(volume.record)
+            disk = driver.context.hypervisor.find(target).live
             assert disk is not None
             return disk.chain()
 
@@ -205,16 +212,15 @@ class CancelTest(case.LiveTestCase):
             lambda: volume.made.merging(direction).delete_snapshot(snapshot)
         ) as call:
             jobs.wait_for_job(volume.guest, call)
-            (job,) = cancelled.listed(context)
-            self.assertEqual(cancelled.RUNNING, job.state)
-            cancelled.cancel(context, target)
+            (job,) = driver.list_jobs()
+            self.assertEqual(running.RUNNING, job.state)
+            driver.cancel_merge(volume.record)
             self.assertRaises(exception.JobFailed, call.result)
         self.assertEqual(before, seen())
         self.assertTrue(volume.is_running())
-        left = [each.state for each in cancelled.listed(context)]
         # What a commit has changed cannot be taken back.
-        expected = [] if direction == 'pull' else [cancelled.CUT_OFF]
-        self.assertEqual(expected, left)
+        expected = [] if direction == 'pull' else [running.CUT_OFF]
+        self.assertEqual(expected, [job.state for job in driver.list_jobs()])
         volume.write(3 * MIB, MIB, 0x72)
         volume.made.options['merge_bandwidth'] = 0
         volume.delete_snapshot(snapshot, direction)
