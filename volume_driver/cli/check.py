@@ -40,6 +40,16 @@ class Looking(app.Exemplified, lister.Lister, metaclass=abc.ABCMeta):
 
     COLUMNS: tuple[str, ...]
 
+    @property
+    def formatter_namespace(self) -> str:
+        # Our own: in cliff's, every program of the environment would get
+        # the report.
+        return 'volume_driver.cli.list_formatters'
+
+    @property
+    def formatter_default(self) -> str:
+        return 'report'
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         arguments.add_volume(parser, optional=True)
@@ -113,7 +123,7 @@ class Looking(app.Exemplified, lister.Lister, metaclass=abc.ABCMeta):
     ) -> int:
         """Write the list; for a reader a sentence where it is empty."""
         rows = list(data)
-        if self._clean and not rows and parsed_args.formatter == 'table':
+        if self._clean and not rows and parsed_args.formatter == 'report':
             if self.app.stdout.isatty():
                 self.app.stdout.write(f'{self._clean}\n')
             return 0

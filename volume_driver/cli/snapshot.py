@@ -124,7 +124,7 @@ def _in_words(found: forecast.Forecast) -> str:
     lines = [str(found.plan)]
     if found.needed:
         lines.append(f'  needs: {tree.human(found.needed)} at the most')
-    if found.seconds is not None and found.speed is not None:
+    if found.seconds and found.speed:
         lines.append(
             f'  takes: about {math.ceil(found.seconds)} s, at '
             f'{tree.human(int(found.speed))} a second'

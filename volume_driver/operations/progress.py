@@ -31,9 +31,10 @@ Ended = collections.abc.Callable[[float], bool]
 class Watch:
     """Watches the merge of one volume, from outside; holds no lock.
 
-    Under a guest the block job says how far it is. qemu-img does not, so
-    offline it is what the image that takes the data has grown by since the
-    watch began, out of what the plan says is to be copied.
+    It is what the image that takes the data has grown by since the watch
+    began, out of what the plan says is to be copied; qemu-img says nothing
+    else. Under a guest it is what the block job says, if that is more: some
+    kinds of job count what they look at, whether they copy it or not.
     """
 
     def __init__(
@@ -64,20 +65,19 @@ class Watch:
             if journal is None or not journal.plan.way:
                 return None
             found = self._context.hypervisor.find(self._target)
-            if found.live is None:
-                done, total = self._offline(journal.plan)
-            else:
-                done, total = found.live.job_progress()
+            seen = [self._grown_of(journal.plan)]
+            if found.live is not None:
+                seen.append(found.live.job_progress())
         except exception.VolumeDriverError:
             # It is only for looking at; the merge itself tells what is wrong.
             return None
+        for done, total in seen:
+            if total > 0:
+                self._highest = max(self._highest, min(1.0, done / total))
         cost = journal.plan.cost
-        if total > 0:
-            # What a job counts may be what it has to look at, not to copy.
-            self._highest = max(self._highest, min(1.0, done / total))
         return int(self._highest * cost), cost
 
-    def _offline(self, content: plan.Plan) -> tuple[int, int]:
+    def _grown_of(self, content: plan.Plan) -> tuple[int, int]:
         for step in content.steps:
             if isinstance(step, plan.Commit):
                 return self._grown(step.base), content.cost

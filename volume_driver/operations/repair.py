@@ -147,7 +147,7 @@ class _Repair:
             LOG.error('%s', error)
             return Outcome(finding, FAILED, str(error))
         quarantine.log(self.context.directory, self.target.name, words)
-        LOG.warning(
+        LOG.info(
             'Repaired %(volume)s: %(action)s',
             {'volume': self.target.name, 'action': action},
         )
