@@ -29,6 +29,7 @@ from volume_driver.operations import describe as descriptions
 from volume_driver.operations import jobs
 from volume_driver.operations import progress
 from volume_driver.operations import repair as repairs
+from volume_driver.operations import take_over as takeovers
 from volume_driver.operations import volumes
 
 Record = typing.Any
@@ -106,6 +107,21 @@ class Operating(abc.ABC):
         """
         target = self.target(volume) if volume is not None else None
         return repairs.repair(self.context, target, do, deep, hosts, known)
+
+    @typed
+    def take_over(
+        self,
+        volume: Record | None = None,
+        do: bool = False,
+        hosts: tuple[str, ...] = (),
+        known: checks.Records | None = None,
+    ) -> list[takeovers.Outcome]:
+        """Take over volumes that another driver made, or tell how.
+
+        See :func:`volume_driver.operations.take_over.take_over`.
+        """
+        target = self.target(volume) if volume is not None else None
+        return takeovers.take_over(self.context, target, do, hosts, known)
 
     @typed
     def list_volumes(self) -> list[str]:

@@ -32,13 +32,23 @@ from volume_driver.cli import records
 CLEAN, BROKEN, UNSEEN = range(3)
 
 
+def add_yes(parser: argparse.ArgumentParser) -> None:
+    """Add what lets a command do what else it only shows."""
+    parser.add_argument(
+        '--yes', action='store_true', help='Do it; else it is only shown.'
+    )
+
+
 class Looking(app.Exemplified, lister.Lister, metaclass=abc.ABCMeta):
     """A command that looks at a volume, or at all; its exit code says more.
 
     :cvar COLUMNS: of its list
+    :cvar DEEP: it can let qemu-img look, too
     """
 
     COLUMNS: tuple[str, ...]
+    DEEP = True
+    _clean = ''
 
     @property
     def formatter_namespace(self) -> str:
@@ -59,12 +69,13 @@ class Looking(app.Exemplified, lister.Lister, metaclass=abc.ABCMeta):
             help='All volumes of the directory; so it is, too, when none is '
             'named.',
         )
-        parser.add_argument(
-            '--deep',
-            action='store_true',
-            help='Let qemu-img check the images that nobody has open, which '
-            'takes long for large ones.',
-        )
+        if self.DEEP:
+            parser.add_argument(
+                '--deep',
+                action='store_true',
+                help='Let qemu-img check the images that nobody has open, '
+                'which takes long for large ones.',
+            )
         parser.add_argument(
             '--records',
             type=known.read,

@@ -39,9 +39,7 @@ class Repair(check.Looking):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--yes', action='store_true', help='Do it; else it is only shown.'
-        )
+        check.add_yes(parser)
         return parser
 
     def take_action(

@@ -53,29 +53,47 @@ def remember_format(
     :param size: of the volume in bytes
     :raises ImageNotTrusted: when the file may be either
     """
-    path = context.path(target.name)
-    if not _is_unknown(context, target.name):
+    if not is_unknown(context, target.name):
         return
     with context.locks(target.name):
-        if not _is_unknown(context, target.name):
+        if not is_unknown(context, target.name):
             return
-        base_format = _named(context, target.name) or base_format
-        if not header.has_magic(path):
-            base_format = 'raw'
-        elif base_format != 'raw' and os.stat(path).st_size == size:
-            raise exception.ImageNotTrusted(
-                path=path,
-                reason='it begins with a qcow2 header, but has exactly the '
-                "volume's size, as a raw image has into which a guest wrote "
-                'one; say which it is in its .record',
-            )
-        if base_format is not None:
-            record.write(context.directory, target.name, base_format)
+        found = format_of(context, target.name, base_format, size)
+        if found is not None:
+            record.write(context.directory, target.name, found)
 
 
-def _is_unknown(context: contexts.Context, volume: str) -> bool:
+def format_of(
+    context: contexts.Context, volume: str, base_format: str | None, size: int
+) -> str | None:
+    """Return the format of a base that another driver made.
+
+    :returns: None when nobody says it, and it may be either
+    :raises ImageNotTrusted: see :func:`remember_format`
+    """
+    path = context.path(volume)
+    base_format = _named(context, volume) or base_format
+    if not header.has_magic(path):
+        return 'raw'
+    if base_format != 'raw' and length(context, volume) == size:
+        raise exception.ImageNotTrusted(
+            path=path,
+            reason='it begins with a qcow2 header, but has exactly the '
+            "volume's size, as a raw image has into which a guest wrote "
+            'one; say which it is in its .record',
+        )
+    return base_format
+
+
+def is_unknown(context: contexts.Context, volume: str) -> bool:
+    """Tell whether a base is there, and its format recorded nowhere."""
     known = record.base_format(context.directory, volume)
     return known is None and files.is_file(context.path(volume))
+
+
+def length(context: contexts.Context, volume: str) -> int:
+    """Return how many bytes the file of a base has."""
+    return os.stat(context.path(volume)).st_size
 
 
 def _named(context: contexts.Context, volume: str) -> str | None:
@@ -137,7 +155,7 @@ def _take_volume(
         target, volume_id=name.removeprefix('volume-'), name=name
     )
     with context.locks(name):
-        if _is_unknown(context, name):
+        if is_unknown(context, name):
             record.write(context.directory, name, image.format)
     if not move(context, former, context, target.name):
         raise exception.StillReferenced(
