@@ -26,6 +26,7 @@ from volume_driver.hypervisors import base as hypervisor
 from volume_driver.operations import check as checks
 from volume_driver.operations import context as contexts
 from volume_driver.operations import describe as descriptions
+from volume_driver.operations import flatten as flattening
 from volume_driver.operations import jobs
 from volume_driver.operations import progress
 from volume_driver.operations import repair as repairs
@@ -122,6 +123,22 @@ class Operating(abc.ABC):
         """
         target = self.target(volume) if volume is not None else None
         return takeovers.take_over(self.context, target, do, hosts, known)
+
+    @typed
+    def flatten(self, volume: Record) -> None:
+        """Merge all images of a volume; all its snapshots are deleted."""
+        flattening.flatten(self.context, self.target(volume))
+
+    @typed
+    def flatten_around(
+        self, volume: Record, known: collections.abc.Set[str]
+    ) -> list[str]:
+        """Merge only the overlays that are those of no snapshot.
+
+        See :func:`volume_driver.operations.flatten.keep_snapshots`.
+        """
+        target = self.target(volume)
+        return flattening.keep_snapshots(self.context, target, known)
 
     @typed
     def list_volumes(self) -> list[str]:

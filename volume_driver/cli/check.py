@@ -76,14 +76,7 @@ class Looking(app.Exemplified, lister.Lister, metaclass=abc.ABCMeta):
                 help='Let qemu-img check the images that nobody has open, '
                 'which takes long for large ones.',
             )
-        parser.add_argument(
-            '--records',
-            type=known.read,
-            metavar='FILE',
-            help='Records of all volumes that should be there, as a JSON '
-            'list or as CSV: "id", and where wanted "size" (GiB) and '
-            '"snapshots" (ids).',
-        )
+        known.add_records(parser)
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:

@@ -27,6 +27,17 @@ from volume_driver.cli import records
 Row = collections.abc.Mapping[str, typing.Any]
 
 
+def add_records(parser: argparse.ArgumentParser) -> None:
+    """Add the file of records."""
+    parser.add_argument(
+        '--records',
+        type=read,
+        metavar='FILE',
+        help='Records of all volumes that should be there, as a JSON list or '
+        'as CSV: "id", and where wanted "size" (GiB) and "snapshots" (ids).',
+    )
+
+
 def read(path: str) -> dict[str, facts.Known]:
     """Read a file of records; return them by the name of the volume.
 

@@ -111,7 +111,7 @@ class DeleteSnapshots(app.Exemplified, command.Command):
             return
         forecasts = app.of(self).reading().forecast_deletion(found)
         for each in forecasts:
-            self.app.stdout.write(f'{_in_words(each)}\n')
+            self.app.stdout.write(f'{in_words(each)}\n')
         if not forecasts:
             ids = ', '.join(snapshot.id for snapshot in found)
             self.app.stdout.write(
@@ -120,7 +120,8 @@ class DeleteSnapshots(app.Exemplified, command.Command):
             )
 
 
-def _in_words(found: forecast.Forecast) -> str:
+def in_words(found: forecast.Forecast) -> str:
+    """Return a forecast as one reads it."""
     lines = [str(found.plan)]
     if found.needed:
         lines.append(f'  needs: {tree.human(found.needed)} at the most')

@@ -53,6 +53,17 @@ class DeleteTest(case.LiveTestCase):
         volume.write(3 * MIB, MIB, 0x99)
         self.check_next_start(volume)
 
+    @ddt.data(*case.FORMATS)
+    def test_flatten(self, volume_format: str) -> None:
+        volume, snapshots = self.make_running(volume_format, 3)
+        volume.made.driver.flatten(volume.record)
+        for snapshot in snapshots:
+            volume.forget_snapshot(snapshot)
+        self.assertTrue(volume.is_running())
+        layers = volume.made.driver.describe(volume.record).layers
+        self.assertEqual(1, len(layers))
+        self.check_next_start(volume)
+
     @ddt.data(*MERGES)
     def test_paused_guest_stays_paused(self, name: str) -> None:
         position, count, direction = MERGES[name]
