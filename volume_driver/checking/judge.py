@@ -44,8 +44,25 @@ def judge(facts: seen.Facts) -> Found:
     yield from _own_files(facts)
     open_names = facts.journal.names if facts.journal else frozenset()
     for found in _of_images(facts):
-        if not (found.kind in _PASSING and found.file in open_names):
+        passing = found.kind in _PASSING or _is_path(facts, found, open_names)
+        if not (passing and found.file in open_names):
             yield found
+
+
+def _is_path(
+    facts: seen.Facts,
+    found: findings.Finding,
+    open_names: collections.abc.Container[str],
+) -> bool:
+    """Tell whether a backing name is that of an image of a plan, as a path.
+
+    A pull that is limited writes it so, until it is done.
+    """
+    if found.kind != 'foreign-backing':
+        return False
+    header = facts.images[found.file].header
+    below = walks.below(facts, found.file)
+    return header is not None and not header.data_file and below in open_names
 
 
 def _of_images(facts: seen.Facts) -> Found:

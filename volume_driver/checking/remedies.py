@@ -20,95 +20,17 @@ could be looked at; it is worked out anew after each one that was done.
 from __future__ import annotations
 
 import collections.abc
-import dataclasses
 
 from volume_driver import info
 from volume_driver import names
+from volume_driver.checking import cases
 from volume_driver.checking import facts as seen
 from volume_driver.checking import findings
 from volume_driver.checking import repairs
 from volume_driver.checking import walk as walks
-from volume_driver.images import header
 from volume_driver.images import trust
 
-# With one of these nobody can tell what an image shows.
-_UNSOUND = frozenset(
-    {'frozen-guest', 'missing-image', 'foreign-backing', 'cycle'}
-    | {'unreadable', 'corrupt', 'format', 'encryption', 'size'}
-    | {'open-elsewhere', 'many-guests', 'foreign-job'}
-)
-_USED = 'shut it off first'
-
 _Actions = tuple[repairs.Action, ...]
-
-
-class _Refused(Exception):
-    """Nothing is done; the text says why."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Case:
-    """A finding, and all that is known when it is looked at."""
-
-    facts: seen.Facts
-    finding: findings.Finding
-    found: collections.abc.Sequence[findings.Finding]
-    known: seen.Known | None
-
-    @property
-    def walk(self) -> walks.Walk:
-        return walks.walk(self.facts)
-
-    def header(self, name: str) -> header.Header:
-        found = self.facts.images[name].header
-        if found is None:
-            raise _Refused(f'the header of {name} cannot be read')
-        return found
-
-    def seen_all(self) -> None:
-        """Refuse where not all could be looked at, or something is open."""
-        facts = self.facts
-        if facts.journal is not None or facts.journal_problem is not None:
-            raise _Refused(
-                'first the journal that is open has to be dealt with'
-            )
-        if facts.looked_at is None:
-            raise _Refused('what guests do with the volume is not known')
-        if any(each.kind == 'no-access' for each in facts.unseen):
-            raise _Refused('not all of its files may be read by this user')
-
-    def unused(self) -> None:
-        """Refuse where somebody uses the volume."""
-        self.seen_all()
-        for guest in self.facts.guests:
-            raise _Refused(f'{guest.name} runs on the volume; {_USED}')
-        for name, image in sorted(self.facts.images.items()):
-            if image.writer:
-                raise _Refused(f'a process has {name} open for writing')
-
-    def sound(self) -> None:
-        """Refuse where something else has to be put right first."""
-        for other in self.found:
-            if other.kind in _UNSOUND and other.kind != self.finding.kind:
-                raise _Refused(
-                    f'first what is told of {other.file or "guests"} '
-                    f'({other.kind}) has to be put right'
-                )
-
-    def complete(self) -> walks.Walk:
-        """Return the whole chain; refuse where it is not whole."""
-        found = self.walk
-        if not found.complete:
-            raise _Refused('the chain cannot be followed to its base')
-        return found
-
-    def shown_to_guests(self, images: tuple[str, ...]) -> None:
-        """Refuse where a guest runs on another chain than this."""
-        for guest in self.facts.guests:
-            if guest.images != images:
-                raise _Refused(
-                    f'{guest.name} runs on {" <- ".join(guest.images)}'
-                )
 
 
 def propose(
@@ -117,51 +39,53 @@ def propose(
     known: seen.Known | None = None,
 ) -> list[repairs.Remedy]:
     """Return what would be done about each finding of a volume."""
-    return [_remedy(_Case(facts, finding, found, known)) for finding in found]
+    return [
+        _remedy(cases.Case(facts, finding, found, known)) for finding in found
+    ]
 
 
-def _remedy(case: _Case) -> repairs.Remedy:
+def _remedy(case: cases.Case) -> repairs.Remedy:
     work_out = _REMEDIES.get(case.finding.kind)
     if work_out is None:
         return repairs.Remedy(case.finding, (), 'nothing here can mend it')
     try:
         return repairs.Remedy(case.finding, work_out(case))
-    except _Refused as reason:
+    except cases.Refused as reason:
         return repairs.Remedy(case.finding, (), str(reason))
 
 
-def _recover(_case: _Case) -> _Actions:
+def _recover(_case: cases.Case) -> _Actions:
     return (repairs.Recover(),)
 
 
 # -- files that are too many -------------------------------------------------
 
 
-def _leftover(case: _Case) -> _Actions:
+def _leftover(case: cases.Case) -> _Actions:
     name = case.finding.file
     case.seen_all()
     if name in case.facts.images:
         return (repairs.DropCopies(),)
     if names.is_export_of(case.facts.volume, name):
-        raise _Refused(
+        raise cases.Refused(
             'a backup or a migration may work with it, on whichever host; '
             'the next one makes it anew'
         )
     return (repairs.SetAside(name),)
 
 
-def _orphan(case: _Case) -> _Actions:
+def _orphan(case: cases.Case) -> _Actions:
     name = case.finding.file
     case.unused()
     case.sound()
     case.complete()
     snapshot = name.removeprefix(f'{case.facts.volume}.')
     if case.known and snapshot in (case.known.snapshots or ()):
-        raise _Refused(f'the records have a snapshot {snapshot}')
+        raise cases.Refused(f'the records have a snapshot {snapshot}')
     return (repairs.SetAside(name),)
 
 
-def _orphan_overlay(case: _Case) -> _Actions:
+def _orphan_overlay(case: cases.Case) -> _Actions:
     if case.facts.info is None:
         return _rebuilt_info(case)
     if case.facts.guests:
@@ -170,36 +94,36 @@ def _orphan_overlay(case: _Case) -> _Actions:
     case.unused()
     case.sound()
     for above in walks.above(case.facts, name):
-        raise _Refused(f'{above} lies on top of it')
+        raise cases.Refused(f'{above} lies on top of it')
     return (repairs.SetAside(name, blank_over=case.complete().active),)
 
 
 # -- .info -------------------------------------------------------------------
 
 
-def _follow_guest(case: _Case) -> _Actions:
+def _follow_guest(case: cases.Case) -> _Actions:
     """Name what a guest was switched to by a snapshot that was cut off."""
     case.seen_all()
     case.sound()
     content, active = case.facts.info, case.complete().active
     if content is None or active is None:
-        raise _Refused('there is no .info to go by')
+        raise cases.Refused('there is no .info to go by')
     top = case.facts.guests[0].images[-1]
     whole = walks.walk_from(case.facts, top)
     case.shown_to_guests(whole.images)
     if not whole.complete or active not in whole.images:
-        raise _Refused(
+        raise cases.Refused(
             'what it runs on is no chain on top of the active image'
         )
     for name in whole.images[whole.images.index(active) + 1 :]:
         snapshot = name.removeprefix(f'{case.facts.volume}.')
         if snapshot in content.snapshots:
-            raise _Refused(f'.info has another overlay of {snapshot}')
+            raise cases.Refused(f'.info has another overlay of {snapshot}')
         content = content.with_snapshot(snapshot, name)
     return (repairs.WriteInfo(content),)
 
 
-def _rebuilt_info(case: _Case) -> _Actions:
+def _rebuilt_info(case: cases.Case) -> _Actions:
     """Write ``.info`` anew from the headers and the names of the overlays.
 
     An overlay may outlive the snapshot that it is named after, but then that
@@ -210,68 +134,68 @@ def _rebuilt_info(case: _Case) -> _Actions:
     case.sound()
     tops = walks.tops(case.facts)
     if len(tops) != 1:
-        raise _Refused(f'there are {len(tops)} uppermost images')
+        raise cases.Refused(f'there are {len(tops)} uppermost images')
     whole = walks.walk_from(case.facts, tops[0])
     if not whole.complete or len(whole.images) != len(case.facts.images):
-        raise _Refused('the images are not one whole chain')
+        raise cases.Refused('the images are not one whole chain')
     case.shown_to_guests(whole.images)
     overlays = {
         name.removeprefix(f'{case.facts.volume}.'): name
         for name in whole.images[1:]
     }
     if case.known is None or case.known.snapshots is None:
-        raise _Refused(
+        raise cases.Refused(
             'which snapshots there are is not known; give --records'
         )
     if case.known.snapshots != overlays.keys():
-        raise _Refused(
+        raise cases.Refused(
             'the overlays are not named like the snapshots of the records '
             f'({", ".join(sorted(case.known.snapshots)) or "none"})'
         )
     return (repairs.WriteInfo(info.Info(tops[0], overlays)),)
 
 
-def _info_mismatch(case: _Case) -> _Actions:
+def _info_mismatch(case: cases.Case) -> _Actions:
     case.seen_all()
     case.sound()
     content, walk = case.facts.info, case.complete()
     if content is None:
-        raise _Refused('there is no .info to go by')
+        raise cases.Refused('there is no .info to go by')
     name = case.finding.file
     snapshot = content.snapshot_of(name)
     if snapshot is None:
         return _listed_again(case, content, name)
     if name in walk.images:
-        raise _Refused('nothing shows what the snapshot looked like')
+        raise cases.Refused('nothing shows what the snapshot looked like')
     if name in case.facts.names:
         return _merged(case, content, name)
     case.shown_to_guests(walk.images)
     return (repairs.WriteInfo(content.without_snapshot(snapshot)),)
 
 
-def _listed_again(case: _Case, content: info.Info, name: str) -> _Actions:
+def _listed_again(case: cases.Case, content: info.Info, name: str) -> _Actions:
     """Give an overlay its line in ``.info`` back; see _rebuilt_info."""
     snapshot = name.removeprefix(f'{case.facts.volume}.')
     if case.known is None or case.known.snapshots is None:
-        raise _Refused(
+        raise cases.Refused(
             'which snapshots there are is not known; give --records'
         )
     missing = case.known.snapshots - content.snapshots.keys()
     if snapshot not in missing or snapshot in content.snapshots:
-        raise _Refused(
+        raise cases.Refused(
             f'the records have no snapshot {snapshot} without a line'
         )
     listed = {**content.snapshots, snapshot: name}
     return (repairs.WriteInfo(info.Info(content.active, listed)),)
 
 
-def _merged(case: _Case, content: info.Info, name: str) -> _Actions:
+def _merged(case: cases.Case, content: info.Info, name: str) -> _Actions:
     """Take back a pull, or end a commit, of which ``.info`` knows nothing."""
     case.unused()
     walk, snapshot = case.complete(), str(content.snapshot_of(name))
     below = walks.below(case.facts, name)
     if below not in walk.images[:-1]:
-        raise _Refused('it was not merged into an image of the chain')
+        raise cases.Refused('it was not merged into an image of the chain')
     upper = walk.images[walk.images.index(below) + 1]
     return (
         repairs.Point(upper, name, 'qcow2', repairs.SAME_DATA),
@@ -282,19 +206,19 @@ def _merged(case: _Case, content: info.Info, name: str) -> _Actions:
 # -- headers and the record --------------------------------------------------
 
 
-def _foreign_backing(case: _Case) -> _Actions:
+def _foreign_backing(case: cases.Case) -> _Actions:
     name = case.finding.file
     found = case.header(name)
     case.unused()
     case.sound()
     meant = walks.below(case.facts, name)
     if found.data_file or meant is None or meant not in case.facts.images:
-        raise _Refused('it leads out of the volume')
+        raise cases.Refused('it leads out of the volume')
     image_format = walks.format_of(case.facts, meant)
     return (repairs.Point(name, meant, image_format, repairs.SAME_FILE),)
 
 
-def _format(case: _Case) -> _Actions:
+def _format(case: cases.Case) -> _Actions:
     name = case.finding.file
     case.unused()
     case.sound()
@@ -304,16 +228,16 @@ def _format(case: _Case) -> _Actions:
         or case.facts.record is None
         or case.header(name).backing_format is not None
     ):
-        raise _Refused('which of the formats is right cannot be told')
+        raise cases.Refused('which of the formats is right cannot be told')
     recorded = case.facts.record
     return (repairs.Point(name, below, recorded, repairs.RECORDED),)
 
 
-def _record_corrupt(case: _Case) -> _Actions:
+def _record_corrupt(case: cases.Case) -> _Actions:
     case.seen_all()
     base = case.facts.images.get(case.facts.volume)
     if base is None or base.problem is not None:
-        raise _Refused('the base cannot be read')
+        raise cases.Refused('the base cannot be read')
     named = {each.backing_format for each in walks.above_base(case.facts)}
     if not named and not base.magic:
         return (repairs.WriteRecord('raw'),)
@@ -321,54 +245,56 @@ def _record_corrupt(case: _Case) -> _Actions:
         return (repairs.WriteRecord('qcow2'),)
     if named == {'raw'}:
         return (repairs.WriteRecord('raw'),)
-    raise _Refused(
+    raise cases.Refused(
         'it begins like qcow2, which a guest may have written, and no overlay '
         'says what it is'
     )
 
 
-def _forged_header(case: _Case) -> _Actions:
+def _forged_header(case: cases.Case) -> _Actions:
     case.seen_all()
     named = {each.backing_format for each in walks.above_base(case.facts)}
     if named != {'raw'} or case.facts.record_problem is not None:
-        raise _Refused('the overlays do not agree that it is raw')
+        raise cases.Refused('the overlays do not agree that it is raw')
     return (repairs.WriteRecord('raw'),)
 
 
 # -- what is in an image -----------------------------------------------------
 
 
-def _plain_image(case: _Case) -> str:
+def _plain_image(case: cases.Case) -> str:
     name = case.finding.file
     case.unused()
     case.sound()
     if case.header(name).encrypted:
-        raise _Refused('it is encrypted, and its passphrase is not known here')
+        raise cases.Refused(
+            'it is encrypted, and its passphrase is not known here'
+        )
     return name
 
 
-def _leaks(case: _Case) -> _Actions:
+def _leaks(case: cases.Case) -> _Actions:
     return (repairs.FreeLeaks(_plain_image(case)),)
 
 
-def _corrupt(case: _Case) -> _Actions:
+def _corrupt(case: cases.Case) -> _Actions:
     name = _plain_image(case)
     backing = case.header(name).backing
     if backing is not None and trust.plain(backing) not in case.facts.images:
-        raise _Refused('the image below it is not there')
+        raise cases.Refused('the image below it is not there')
     return (repairs.Rebuild(name),)
 
 
 # -- guests ------------------------------------------------------------------
 
 
-def _frozen_start(case: _Case) -> _Actions:
+def _frozen_start(case: cases.Case) -> _Actions:
     """Name the active image where a guest would start from one below."""
     case.seen_all()
     case.sound()
     walk = case.complete()
     if case.facts.info is None or walk.active is None:
-        raise _Refused('there is no .info to go by')
+        raise cases.Refused('there is no .info to go by')
     case.shown_to_guests(walk.images)
     for start in case.facts.starts:
         if start.image == case.finding.file and start.image in walk.images:
@@ -380,18 +306,18 @@ def _frozen_start(case: _Case) -> _Actions:
                     start.guest, walk.active, image_format, frozen
                 ),
             )
-    raise _Refused('no definition names it any more')
+    raise cases.Refused('no definition names it any more')
 
 
-def _guest_mismatch(case: _Case) -> _Actions:
+def _guest_mismatch(case: cases.Case) -> _Actions:
     if case.facts.info is None:
         return _rebuilt_info(case)
     if not case.facts.guests:
-        raise _Refused('which image holds the newest data cannot be told')
+        raise cases.Refused('which image holds the newest data cannot be told')
     return _follow_guest(case)
 
 
-_REMEDIES: dict[str, collections.abc.Callable[[_Case], _Actions]] = {
+_REMEDIES: dict[str, collections.abc.Callable[[cases.Case], _Actions]] = {
     'unfinished': _recover,
     'leftover': _leftover,
     'orphan': _orphan,

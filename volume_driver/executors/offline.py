@@ -217,13 +217,12 @@ class OfflineExecutor(base.Executor):
             to = (step.backing, step.backing_format or '')
             self._point(step.overlay, *to)
             return
-        if self.bandwidth:
-            LOG.warning('qemu-img cannot limit this: %s', step)
         qemu_img.rebase(
             self.execute,
             self.path(step.overlay),
             step.backing,
             step.backing_format or '',
+            self.bandwidth,
         )
         files.sync(self.path(step.overlay))
 

@@ -132,17 +132,46 @@ def lone_node(path: str) -> dict[str, typing.Any]:
 
 
 def rebase(
-    execute: Execute, path: str, backing: str | None, backing_format: str
+    execute: Execute,
+    path: str,
+    backing: str | None,
+    backing_format: str,
+    bandwidth: int = 0,
 ) -> None:
     """Pull what would change into an overlay, then name a new backing image.
 
-    Killed midway it may leave the new name without the data (5 of 9): the
-    caller puts the old name back before it runs this again.
+    Killed midway it may leave the new name without the data (5 of 9), and, if
+    it is limited, as a path: the caller puts the old name back before it runs
+    this again.
 
     :param backing: bare name of the new backing image, None for none
+    :param bandwidth: MiB/s, 0 is no limit
     """
-    naming = ['-b', backing, '-F', backing_format] if backing else ['-b', '']
-    run(execute, path, 'rebase', '-q', '-f', 'qcow2', *naming, path)
+    image = ['-f', 'qcow2', path]
+    named = backing
+    if bandwidth:
+        # A rebase has no limit of its own; a filter over the file has.
+        image = _throttled(path, bandwidth)
+        # To such an image it takes no name that is relative to it.
+        named = backing and os.path.join(os.path.dirname(path), backing)
+    naming = ['-b', named, '-F', backing_format] if named else ['-b', '']
+    run(execute, path, 'rebase', '-q', *image[:-1], *naming, image[-1])
+    if bandwidth and backing:
+        point(execute, path, backing, backing_format)
+
+
+def _throttled(path: str, bandwidth: int) -> list[str]:
+    limit = f'throttle-group,id=limit,x-bps-write={bandwidth * _MIB}'
+    file = {'driver': 'file', 'filename': os.path.abspath(path)}
+    node = {
+        'driver': 'qcow2',
+        'file': {
+            'driver': 'throttle',
+            'throttle-group': 'limit',
+            'file': file,
+        },
+    }
+    return ['--object', limit, f'json:{json.dumps(node)}']
 
 
 def point(

@@ -162,5 +162,4 @@ def _plan_pass(
             context.directory,
             planning_delete.merged(state.chain, state.info, deleted),
         ),
-        limited=context.settings.merge_bandwidth > 0,
     )

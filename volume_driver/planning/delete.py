@@ -83,7 +83,6 @@ def plan_delete(
     live: bool,
     direction: str,
     costs: allocation.Costs | None = None,
-    limited: bool = False,
 ) -> plan.Plan:
     """Plan the deletion of snapshots by one merge.
 
@@ -91,8 +90,6 @@ def plan_delete(
     :param live: a guest runs on the chain
     :param direction: option ``merge_direction``
     :param costs: of both ways, None to go by the sizes of the files
-    :param limited: option ``merge_bandwidth`` is set; qemu-img cannot limit a
-        pull, which is then only made if it is asked for
     :raises DirectionImpossible: when that direction does not exist here
     """
     images = merged(found, content, run)
@@ -104,8 +101,6 @@ def plan_delete(
             'libvirt cannot pull into an image that is not the active one of '
             'a running guest'
         )
-    elif limited and not live and direction == 'auto':
-        no_pull = 'qemu-img cannot limit a pull, and merge_bandwidth is set'
     costs = costs or allocation.estimate(images)
     way, reason = cost.choose(volume, images[0], costs, no_pull, direction)
     make = _commit if way == 'commit' else _pull

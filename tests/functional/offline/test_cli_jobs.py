@@ -43,30 +43,35 @@ class SlowTestCase(test_cli.CliTestCase):
         overlay = self.directory / f'{test_cli.NAME}.a'
         image_tools.qemu_io_write(overlay, 'qcow2', 0, _DATA, 0x61)
 
-    def limit(self, bandwidth: int) -> None:
+    def limit(self, bandwidth: int, direction: str = 'commit') -> None:
         self.config_file.write_text(
-            f'{self.text}merge_direction = commit\n'
+            f'{self.text}merge_direction = {direction}\n'
             f'merge_bandwidth = {bandwidth}\n'
         )
 
-    def delete(self) -> list[str]:
-        return self.command('snapshot', 'delete', test_cli.ID, 'a')
+    def delete(self, snapshot: str = 'a') -> list[str]:
+        return self.command('snapshot', 'delete', test_cli.ID, snapshot)
 
     @contextlib.contextmanager
-    def deleting(self) -> collections.abc.Iterator[subprocess.Popen[str]]:
-        """Have the snapshot deleted; it copies already."""
+    def deleting(
+        self, snapshot: str = 'a', into: str = ''
+    ) -> collections.abc.Iterator[subprocess.Popen[str]]:
+        """Have a snapshot deleted; it copies already.
+
+        :param into: the end of the name of the image that grows
+        """
         process = subprocess.Popen(
-            self.delete(),
+            self.delete(snapshot),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
-        base = self.directory / test_cli.NAME
+        grows = self.directory / f'{test_cli.NAME}{into}'
         try:
             processes.wait_until(
-                lambda: base.stat().st_blocks * 512 > 4 * _MIB,
+                lambda: grows.stat().st_blocks * 512 > 4 * _MIB,
                 'the merge has begun',
                 _TIMEOUT,
             )
@@ -162,3 +167,34 @@ class InterruptedTest(SlowTestCase):
         (volume,) = json.loads(done.stdout)
         self.assertEqual('finished: delete snapshot a', volume['outcome'])
         self.check_deleted()
+
+
+class PulledTest(SlowTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.limit(10, 'pull')
+        self.output('snapshot', 'create', test_cli.ID, 'b')
+
+    def test_it_is_limited_and_gone_on_with(self) -> None:
+        names = (test_cli.NAME, f'{test_cli.NAME}.a', f'{test_cli.NAME}.b')
+        base, lower, upper = (self.directory / name for name in names)
+        before = image_tools.content(upper, 'qcow2')
+        with self.deleting('b', '.b') as process:
+            # All of it takes nine seconds, and it has just begun.
+            copied = upper.stat().st_blocks * 512
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=_TIMEOUT)
+        self.assertLess(copied, _DATA)
+        (found,) = json.loads(self.run_program('check', '-f', 'json').stdout)
+        self.assertEqual('unfinished', found['kind'])
+        done = self.run_program('recover', '-f', 'json')
+        (volume,) = json.loads(done.stdout)
+        self.assertEqual('finished: delete snapshot b', volume['outcome'])
+        self.assertFalse(lower.exists())
+        self.assertEqual(before, image_tools.content(upper, 'qcow2'))
+        info = json.loads(
+            image_tools.qemu_img('info', '--output=json', '-f', 'qcow2', upper)
+        )
+        # A plain name, whatever qemu-img was given.
+        self.assertEqual(base.name, info['backing-filename'])
+        self.assertEqual('', self.output('check', '--deep'))

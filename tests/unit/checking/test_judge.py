@@ -198,6 +198,18 @@ class UnfinishedTest(base.TestCase):
             'delete snapshot a, begun by here, pid 1', seen.text(found)
         )
 
+    def test_path_of_an_image_of_the_plan_is_not_told(self) -> None:
+        found = seen.having(
+            seen.volume(),
+            seen.qcow2('volume-u.b', '/v/volume-u'),
+        )
+        names = frozenset({'volume-u', 'volume-u.a', 'volume-u.b'})
+        journal = facts.Journal('delete', 'here', 'noon', names)
+        self.assertEqual(
+            [('unfinished', 'volume-u.journal')],
+            seen.told(dataclasses.replace(found, journal=journal)),
+        )
+
     def test_all_else_is(self) -> None:
         found = seen.having(
             seen.volume('b', journal=self.journal),

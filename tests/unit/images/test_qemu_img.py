@@ -97,6 +97,30 @@ class CommandTest(base.TestCase):
             '/volumes/v.b',
         )
 
+    def test_rebase_that_is_limited(self) -> None:
+        qemu_img.rebase(self.execute, '/volumes/v.b', 'v', 'raw', 3)
+        limited, pointed = self.execute.commands
+        *command, image = limited
+        self.assertEqual(
+            [
+                *('qemu-img', 'rebase', '-q', '--object'),
+                'throttle-group,id=limit,x-bps-write=3145728',
+                *('-b', '/volumes/v', '-F', 'raw'),
+            ],
+            command,
+        )
+        node = json.loads(image.removeprefix('json:'))
+        self.assertEqual('throttle', node['file']['driver'])
+        self.assertEqual('/volumes/v.b', node['file']['file']['filename'])
+        # The name in the header is a plain one all the same.
+        self.assertEqual(
+            (
+                *('qemu-img', 'rebase', '-q', '-u', '-f', 'qcow2'),
+                *('-b', 'v', '-F', 'raw', '/volumes/v.b'),
+            ),
+            pointed,
+        )
+
     def test_rebase_to_nothing_names_no_format(self) -> None:
         qemu_img.rebase(self.execute, '/volumes/v.b', None, '')
         self.assert_command(

@@ -275,24 +275,6 @@ class ChoiceTest(base.TestCase):
         )
         self.assertEqual('pull', found.way)
 
-    @ddt.data(('auto', 'commit'), ('pull', 'pull'))
-    @ddt.unpack
-    def test_a_limit_that_only_a_commit_keeps_to(
-        self, direction: str, way: str
-    ) -> None:
-        found, content = chains.make('a', allocated=(1, 100))
-        for live in (False, True):
-            made = delete.plan_delete(
-                chains.VOLUME,
-                ('a',),
-                found,
-                content,
-                live,
-                direction,
-                limited=True,
-            )
-            self.assertEqual('pull' if live else way, made.way)
-
     def test_plan_says_what_it_is(self) -> None:
         found = _plan('ab', 'a')
         self.assertEqual('delete snapshot a', found.operation)
