@@ -50,6 +50,8 @@ _DIRTY, _CORRUPT, _DATA_FILE, _COMPRESSION, _EXTENDED_L2 = (
 _KNOWN = _DIRTY | _CORRUPT | _DATA_FILE | _COMPRESSION | _EXTENDED_L2
 _MAX_BACKING_NAME = 1023  # the format's own limit
 _MAX_EXTENSIONS = 64
+# An overlay has all of its header in that, as QEMU makes it.
+_PAGE = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,13 +137,15 @@ def read(path: str) -> Header:
 
 
 def _first_cluster(fd: int) -> bytes:
-    start = os.pread(fd, 65536, 0)
-    if len(start) < _V2.size:
+    """Read the first cluster, or as much of it as there is to know."""
+    start = os.pread(fd, _PAGE, 0)
+    if len(start) < _PAGE:
         return start
-    cluster_bits = _V2.unpack_from(start)[4]
-    if 16 < cluster_bits <= 21:
-        return os.pread(fd, 1 << cluster_bits, 0)
-    return start
+    _, _, offset, length, bits, *_ = _V2.unpack_from(start)
+    if offset and offset + length <= _PAGE:
+        # The extensions end where the backing name begins.
+        return start
+    return os.pread(fd, 1 << max(16, min(bits, 21)), 0)
 
 
 def parse(data: bytes, path: str) -> Header:

@@ -120,12 +120,11 @@ def read_chain(
     :raises EncryptionMixed: when some images are encrypted and some are not
     """
     images: list[chain.Image] = []
+    seen: set[str] = set()
     name: str | None = active
     named: str | None = None
     while name is not None:
-        if name in (image.name for image in images) or (
-            len(images) >= _MAX_IMAGES
-        ):
+        if name in seen or len(images) >= _MAX_IMAGES:
             raise exception.ChainMismatch(
                 volume=volume,
                 found=f'{name} again below {images[-1].name}',
@@ -151,6 +150,7 @@ def read_chain(
                 plain=images[0].name if image.encrypted else image.name,
             )
         images.append(image)
+        seen.add(name)
         name, named = image.backing, image.backing_format
     return chain.Chain(tuple(reversed(images)))
 
