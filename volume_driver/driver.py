@@ -35,6 +35,7 @@ from volume_driver.operations import context as contexts
 from volume_driver.operations import copies
 from volume_driver.operations import forecast
 from volume_driver.operations import locking
+from volume_driver.operations import meter as meters
 from volume_driver.operations import metrics
 from volume_driver.operations import plugins
 from volume_driver.operations import recovery
@@ -74,7 +75,7 @@ class Qcow2Driver(operating.Operating):
         locks: locking.Locks | None = None,
         directory: str | None = None,
         passphrase: contexts.Passphrases | None = None,
-        meter: metrics.Meter | None = None,
+        meter: meters.Meter | None = None,
         **_kwargs: object,
     ) -> None:
         self.configuration = configuration

@@ -33,7 +33,7 @@ from volume_driver.images import qemu_img
 from volume_driver.images import reader
 from volume_driver.images import secrets
 from volume_driver.operations import locking
-from volume_driver.operations import metrics
+from volume_driver.operations import meter as meters
 
 # Where the passphrases of encrypted volumes come from; None for none.
 Passphrases = collections.abc.Callable[[hypervisors.Target], str | None]
@@ -52,7 +52,7 @@ class Context:
     hypervisor: hypervisors.Hypervisor
     locks: locking.Locks
     passphrase: Passphrases | None = None
-    meter: metrics.Meter = dataclasses.field(default_factory=metrics.Meter)
+    meter: meters.Meter = dataclasses.field(default_factory=meters.Meter)
 
     @property
     def directory(self) -> str:

@@ -18,31 +18,14 @@ drivers of a backend of Cinder. The library is imported only when it is needed.
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from volume_driver import exception
-from volume_driver import journal as journals
 from volume_driver import opts
+from volume_driver.operations import meter as meters
 
 
-class Meter:
-    """Counts nothing, which costs nothing."""
-
-    def operation(
-        self, journal: journals.Journal
-    ) -> contextlib.AbstractContextManager[None]:
-        """Count the operation that is carried out while this is entered."""
-        return contextlib.nullcontext()
-
-    def recovery(
-        self, journal: journals.Journal
-    ) -> contextlib.AbstractContextManager[None]:
-        """Count likewise what finishes an operation that was cut off."""
-        return contextlib.nullcontext()
-
-
-def make(settings: opts.Settings) -> Meter:
+def make(settings: opts.Settings) -> meters.Meter:
     """Return what counts, and shows it where the options say.
 
     :raises LibraryMissing: when prometheus_client is not installed
@@ -50,7 +33,7 @@ def make(settings: opts.Settings) -> Meter:
     """
     path = settings.metrics_file
     if not path and not settings.metrics_port:
-        return Meter()
+        return meters.Meter()
     if path and not (os.path.isabs(path) and path.endswith('.prom')):
         # The collector would never look at it.
         raise exception.ConfigurationInvalid(

@@ -34,7 +34,7 @@ import prometheus_client
 from volume_driver import files
 from volume_driver import journal as journals
 from volume_driver import opts
-from volume_driver.operations import metrics
+from volume_driver.operations import meter as meters
 from volume_driver.operations import textfile
 
 LOG = log.getLogger(__name__)
@@ -47,7 +47,7 @@ _PAUSES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _DEPTHS = (1, 2, 3, 5, 10, 20, 30, 50, 75, 100, 150, 200)
 
 
-class PrometheusMeter(metrics.Meter):
+class PrometheusMeter(meters.Meter):
     """Counts into a registry of its own.
 
     :param path: the file for the textfile collector, empty for none

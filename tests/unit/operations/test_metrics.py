@@ -20,6 +20,7 @@ import fixtures
 from tests import base
 from volume_driver import exception
 from volume_driver import opts
+from volume_driver.operations import meter as meters
 from volume_driver.operations import metrics
 from volume_driver.operations import prometheus
 
@@ -28,7 +29,7 @@ from volume_driver.operations import prometheus
 class MakeTest(base.TestCase):
     def test_without_an_option_the_library_is_not_needed(self) -> None:
         self.forbid_library()
-        self.assertIs(metrics.Meter, type(metrics.make(opts.Settings())))
+        self.assertIs(meters.Meter, type(metrics.make(opts.Settings())))
 
     def test_with_a_file(self) -> None:
         path = str(self.temp_dir() / 'x.prom')

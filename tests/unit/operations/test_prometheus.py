@@ -22,7 +22,7 @@ from tests import base
 from tests.unit import fakes
 from volume_driver import journal as journals
 from volume_driver import opts
-from volume_driver.operations import metrics
+from volume_driver.operations import meter as meters
 from volume_driver.operations import prometheus
 from volume_driver.planning import plan
 
@@ -167,7 +167,7 @@ class RecoveryTest(MeterTestCase):
 class NothingTest(MeterTestCase):
     def test_meter_that_counts_nothing(self) -> None:
         journal = self.begin(DELETE)
-        nothing = metrics.Meter()
+        nothing = meters.Meter()
         for meant in (nothing.operation(journal), nothing.recovery(journal)):
             with meant:
                 pass
