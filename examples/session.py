@@ -167,10 +167,10 @@ def record(session: Session, guest: guests.Guest) -> None:
     (session.directory / f'{_NAME}.info').write_bytes(b'')
     session.write(f': > {_SHOWN_DIRECTORY}/{_NAME}.info')
     session.run('check demo')
-    session.run('repair demo')
+    session.run('repair demo --settle 0')
     session.know('nightly')
-    session.run('repair demo --records records.csv')
-    session.run('repair demo --records records.csv --yes')
+    session.run('repair demo --records records.csv --settle 0')
+    session.run('repair demo --records records.csv --settle 0 --yes')
     session.run('check demo')
     session.run('snapshot list demo')
 

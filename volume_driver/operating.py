@@ -101,13 +101,16 @@ class Operating(abc.ABC):
         deep: bool = False,
         hosts: tuple[str, ...] = (),
         known: checks.Records | None = None,
+        settle: float = repairs.SETTLE,
     ) -> repairs.Report:
         """Put right what is wrong with a volume, or with all, or tell how.
 
         See :func:`volume_driver.operations.repair.repair`.
         """
         target = self.target(volume) if volume is not None else None
-        return repairs.repair(self.context, target, do, deep, hosts, known)
+        return repairs.repair(
+            self.context, target, do, deep, hosts, known, settle
+        )
 
     @typed
     def take_over(
@@ -131,14 +134,17 @@ class Operating(abc.ABC):
 
     @typed
     def flatten_around(
-        self, volume: Record, known: collections.abc.Set[str]
+        self,
+        volume: Record,
+        known: collections.abc.Set[str],
+        do: bool = True,
     ) -> list[str]:
         """Merge only the overlays that are those of no snapshot.
 
         See :func:`volume_driver.operations.flatten.keep_snapshots`.
         """
         target = self.target(volume)
-        return flattening.keep_snapshots(self.context, target, known)
+        return flattening.keep_snapshots(self.context, target, known, do)
 
     @typed
     def list_volumes(self) -> list[str]:

@@ -27,7 +27,8 @@ from volume_driver.images import header
 _UNSOUND = frozenset(
     {'frozen-guest', 'missing-image', 'foreign-backing', 'cycle'}
     | {'unreadable', 'corrupt', 'format', 'encryption', 'size'}
-    | {'open-elsewhere', 'many-guests', 'foreign-job'}
+    | {'open-elsewhere', 'many-guests', 'foreign-job', 'guest-mismatch'}
+    | {'forged-header', 'record-corrupt'}
 )
 _USED = 'shut it off first'
 
@@ -44,6 +45,7 @@ class Case:
     finding: findings.Finding
     found: collections.abc.Sequence[findings.Finding]
     known: seen.Known | None
+    settle: float = 0.0
 
     @property
     def walk(self) -> walks.Walk:
@@ -66,6 +68,13 @@ class Case:
             raise Refused('what guests do with the volume is not known')
         if any(each.kind == 'no-access' for each in facts.unseen):
             raise Refused('not all of its files may be read by this user')
+        if facts.quiet < self.settle:
+            # Another driver takes none of our locks.
+            raise Refused(
+                f'its files were changed {facts.quiet:.0f} s ago, so another '
+                f'driver may be at work on it; wait until nothing changed for '
+                f'{self.settle:.0f} s (--settle)'
+            )
 
     def unused(self) -> None:
         """Refuse where somebody uses the volume."""
@@ -84,6 +93,34 @@ class Case:
                     f'first what is told of {other.file or "guests"} '
                     f'({other.kind}) has to be put right'
                 )
+
+    def startable(self, name: str) -> None:
+        """Refuse where a guest would be started from an image, or above it."""
+        for start in self.facts.starts:
+            whole = walks.walk_from(self.facts, start.image)
+            if name == start.image or name in whole.images:
+                raise Refused(f'{start.guest} would be started from it')
+
+    def plain(self) -> str:
+        """Return the file it is about; refuse where that is encrypted."""
+        name = self.finding.file
+        if self.header(name).encrypted:
+            raise Refused(
+                'it is encrypted, and its passphrase is not known here'
+            )
+        return name
+
+    def snapshots(self) -> frozenset[str]:
+        """Return the ids that the records have; refuse where there are none.
+
+        An overlay may outlive the snapshot that it is named after, so the
+        files alone do not tell.
+        """
+        if self.known is None or self.known.snapshots is None:
+            raise Refused(
+                'which snapshots there are is not known; give --records'
+            )
+        return self.known.snapshots
 
     def complete(self) -> walks.Walk:
         """Return the whole chain; refuse where it is not whole."""

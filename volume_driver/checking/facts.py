@@ -124,6 +124,8 @@ class Facts:
     :param guests: running ones
     :param looked_at: where guests were looked for; None when nobody could be
         asked
+    :param quiet: seconds since any of its files was changed, but those that
+        guests write to
     """
 
     volume: str
@@ -141,3 +143,4 @@ class Facts:
     unseen: tuple[Unseen, ...] = ()
     volume_format: str = 'qcow2'
     max_depth: int = 100
+    quiet: float = float('inf')

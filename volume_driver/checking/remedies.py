@@ -32,15 +32,22 @@ from volume_driver.images import trust
 
 _Actions = tuple[repairs.Action, ...]
 
+_GIB = 1 << 30
+
 
 def propose(
     facts: seen.Facts,
     found: collections.abc.Sequence[findings.Finding],
     known: seen.Known | None = None,
+    settle: float = 0.0,
 ) -> list[repairs.Remedy]:
-    """Return what would be done about each finding of a volume."""
+    """Return what would be done about each finding of a volume.
+
+    :param settle: seconds for which nothing may have been changed
+    """
     return [
-        _remedy(cases.Case(facts, finding, found, known)) for finding in found
+        _remedy(cases.Case(facts, finding, found, known, settle))
+        for finding in found
     ]
 
 
@@ -79,6 +86,9 @@ def _orphan(case: cases.Case) -> _Actions:
     case.unused()
     case.sound()
     case.complete()
+    case.startable(name)
+    for above in walks.above(case.facts, name):
+        raise cases.Refused(f'{above} lies on top of it')
     snapshot = name.removeprefix(f'{case.facts.volume}.')
     if case.known and snapshot in (case.known.snapshots or ()):
         raise cases.Refused(f'the records have a snapshot {snapshot}')
@@ -93,6 +103,7 @@ def _orphan_overlay(case: cases.Case) -> _Actions:
     name = case.finding.file
     case.unused()
     case.sound()
+    case.startable(name)
     for above in walks.above(case.facts, name):
         raise cases.Refused(f'{above} lies on top of it')
     return (repairs.SetAside(name, blank_over=case.complete().active),)
@@ -115,8 +126,12 @@ def _follow_guest(case: cases.Case) -> _Actions:
         raise cases.Refused(
             'what it runs on is no chain on top of the active image'
         )
+    if top == active:
+        raise cases.Refused('.info names what it runs on already')
     for name in whole.images[whole.images.index(active) + 1 :]:
         snapshot = name.removeprefix(f'{case.facts.volume}.')
+        if snapshot not in case.snapshots():
+            raise cases.Refused(f'the records have no snapshot {snapshot}')
         if snapshot in content.snapshots:
             raise cases.Refused(f'.info has another overlay of {snapshot}')
         content = content.with_snapshot(snapshot, name)
@@ -143,14 +158,10 @@ def _rebuilt_info(case: cases.Case) -> _Actions:
         name.removeprefix(f'{case.facts.volume}.'): name
         for name in whole.images[1:]
     }
-    if case.known is None or case.known.snapshots is None:
-        raise cases.Refused(
-            'which snapshots there are is not known; give --records'
-        )
-    if case.known.snapshots != overlays.keys():
+    if case.snapshots() != overlays.keys():
         raise cases.Refused(
             'the overlays are not named like the snapshots of the records '
-            f'({", ".join(sorted(case.known.snapshots)) or "none"})'
+            f'({", ".join(sorted(case.snapshots())) or "none"})'
         )
     return (repairs.WriteInfo(info.Info(tops[0], overlays)),)
 
@@ -170,17 +181,17 @@ def _info_mismatch(case: cases.Case) -> _Actions:
     if name in case.facts.names:
         return _merged(case, content, name)
     case.shown_to_guests(walk.images)
-    return (repairs.WriteInfo(content.without_snapshot(snapshot)),)
+    left = content.without_snapshot(snapshot)
+    if left.snapshots.keys() != case.snapshots():
+        # After a pull it is another line that is too many.
+        raise cases.Refused('the records have other snapshots than the rest')
+    return (repairs.WriteInfo(left),)
 
 
 def _listed_again(case: cases.Case, content: info.Info, name: str) -> _Actions:
     """Give an overlay its line in ``.info`` back; see _rebuilt_info."""
     snapshot = name.removeprefix(f'{case.facts.volume}.')
-    if case.known is None or case.known.snapshots is None:
-        raise cases.Refused(
-            'which snapshots there are is not known; give --records'
-        )
-    missing = case.known.snapshots - content.snapshots.keys()
+    missing = case.snapshots() - content.snapshots.keys()
     if snapshot not in missing or snapshot in content.snapshots:
         raise cases.Refused(
             f'the records have no snapshot {snapshot} without a line'
@@ -192,6 +203,7 @@ def _listed_again(case: cases.Case, content: info.Info, name: str) -> _Actions:
 def _merged(case: cases.Case, content: info.Info, name: str) -> _Actions:
     """Take back a pull, or end a commit, of which ``.info`` knows nothing."""
     case.unused()
+    case.plain()
     walk, snapshot = case.complete(), str(content.snapshot_of(name))
     below = walks.below(case.facts, name)
     if below not in walk.images[:-1]:
@@ -207,7 +219,7 @@ def _merged(case: cases.Case, content: info.Info, name: str) -> _Actions:
 
 
 def _foreign_backing(case: cases.Case) -> _Actions:
-    name = case.finding.file
+    name = case.plain()
     found = case.header(name)
     case.unused()
     case.sound()
@@ -219,7 +231,7 @@ def _foreign_backing(case: cases.Case) -> _Actions:
 
 
 def _format(case: cases.Case) -> _Actions:
-    name = case.finding.file
+    name = case.plain()
     case.unused()
     case.sound()
     below = walks.below(case.facts, name)
@@ -240,6 +252,13 @@ def _record_corrupt(case: cases.Case) -> _Actions:
         raise cases.Refused('the base cannot be read')
     named = {each.backing_format for each in walks.above_base(case.facts)}
     if not named and not base.magic:
+        size = case.known.size if case.known else None
+        if size is None or base.length != size * _GIB:
+            # Without its first bytes a qcow2 image looks so, too.
+            raise cases.Refused(
+                'only a file of exactly the size in the records (--records) '
+                'is surely raw'
+            )
         return (repairs.WriteRecord('raw'),)
     if named == {'qcow2'} and base.magic:
         return (repairs.WriteRecord('qcow2'),)
@@ -263,14 +282,13 @@ def _forged_header(case: cases.Case) -> _Actions:
 
 
 def _plain_image(case: cases.Case) -> str:
-    name = case.finding.file
     case.unused()
     case.sound()
-    if case.header(name).encrypted:
-        raise cases.Refused(
-            'it is encrypted, and its passphrase is not known here'
-        )
-    return name
+    for start in case.facts.starts:
+        if start.image != case.walk.active:
+            # When an image was last written to is proof for that.
+            raise cases.Refused(f'first {start.guest} has to be put right')
+    return case.plain()
 
 
 def _leaks(case: cases.Case) -> _Actions:

@@ -69,6 +69,18 @@ def bandwidth(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> int:
+    """Read a number of seconds.
+
+    :raises ArgumentTypeError: when it is none
+    """
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no whole number of seconds'
+        )
+    return int(text)
+
+
 def volume(parsed_args: argparse.Namespace, size: int = 0) -> records.Volume:
     """Return the record of the volume that was named.
 

@@ -74,11 +74,12 @@ class Flatten(app.Exemplified, command.Command):
                 '--keep-snapshots needs --records with the snapshots of '
                 f'{name}'
             )
-        if not parsed_args.yes:
-            app.of(self).parser.error('--keep-snapshots needs --yes')
         volume = arguments.volume(parsed_args)
         driver = app.of(self).changing()
         with progress.shown(driver.watch(volume), self.app.stderr):
-            merged = driver.flatten_around(volume, records[name].snapshots)
+            merged = driver.flatten_around(
+                volume, records[name].snapshots, parsed_args.yes
+            )
+        what = 'was merged' if parsed_args.yes else 'would be merged'
         for each in merged:
-            self.app.stdout.write(f'{each} was merged\n')
+            self.app.stdout.write(f'{each} {what}\n')

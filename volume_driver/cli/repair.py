@@ -18,7 +18,9 @@ import argparse
 
 from volume_driver.checking import findings
 from volume_driver.cli import app
+from volume_driver.cli import arguments
 from volume_driver.cli import check
+from volume_driver.operations import repair
 
 
 class Repair(check.Looking):
@@ -39,6 +41,14 @@ class Repair(check.Looking):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--settle',
+            type=arguments.seconds,
+            default=repair.SETTLE,
+            metavar='SECONDS',
+            help='For how long nobody may have changed the files of a volume '
+            '(default: %(default)d); another driver may be at work on it.',
+        )
         check.add_yes(parser)
         return parser
 
@@ -54,6 +64,7 @@ class Repair(check.Looking):
             parsed_args.deep,
             hosts,
             parsed_args.records,
+            parsed_args.settle,
         )
         self.conclude(report.volumes, report.left)
         return self.COLUMNS, [

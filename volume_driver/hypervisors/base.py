@@ -102,7 +102,7 @@ class GuestDisk(abc.ABC):
 
     @abc.abstractmethod
     def limit_job(self, bandwidth: int) -> bool:
-        """Limit the job that runs on the disk; tell whether there is one.
+        """Limit the merge that runs on the disk; tell whether there is one.
 
         :param bandwidth: in MiB/s, 0 for no limit
         :raises LiveOperationFailed: when it cannot be limited
@@ -110,7 +110,7 @@ class GuestDisk(abc.ABC):
 
     @abc.abstractmethod
     def cancel_job(self) -> bool:
-        """End the job that runs on the disk; tell whether there is one.
+        """End the merge that runs on the disk; tell whether there is one.
 
         The guest goes on with the chain that it had before.
 

@@ -19,13 +19,18 @@ nothing and needs no child process. On a filesystem without such locks nobody
 seems to hold any: this is a second line of defence, never the first.
 """
 
+import collections.abc
+import contextlib
 import fcntl
 import os
 import struct
 
+from volume_driver import exception
 from volume_driver.images import header
 
 _PERM_BASE = 100
+# Likewise 200 + n: who holds it lets nobody else have that permission.
+_SHARED_BASE = 200
 _WRITE_BIT = 1
 _FLOCK = 'hhqqi'
 
@@ -51,3 +56,26 @@ def is_open_for_writing(path: str) -> bool:
     finally:
         os.close(fd)
     return bool(struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK)
+
+
+@contextlib.contextmanager
+def kept_from_writers(path: str) -> collections.abc.Iterator[None]:
+    """Let no QEMU, and none of its tools, open an image for writing.
+
+    Where the filesystem has no such locks nobody is kept from anything.
+
+    :raises ImageOpenElsewhere: when one may write to it already
+    :raises ImageInvalid: when the image is missing
+    """
+    fd = header.open_image(path)
+    lock = struct.pack(
+        _FLOCK, fcntl.F_RDLCK, os.SEEK_SET, _SHARED_BASE + _WRITE_BIT, 1, 0
+    )
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, lock)
+        if is_open_for_writing(path):
+            raise exception.ImageOpenElsewhere(path=path, looked_at='its lock')
+        yield
+    finally:
+        os.close(fd)

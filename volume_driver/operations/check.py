@@ -23,6 +23,7 @@ ask libvirt.
 from __future__ import annotations
 
 import collections.abc
+import os
 
 from tooz import coordination
 
@@ -45,6 +46,7 @@ from volume_driver.operations import look
 _VOLUME = 'volume-'
 
 Records = collections.abc.Mapping[str, seen.Known]
+Mark = tuple[str, int, int]
 
 
 def check(
@@ -163,15 +165,27 @@ def _at_work(
 
 
 def look_deep(
-    context: contexts.Context, target: hypervisor.Target, facts: seen.Facts
+    context: contexts.Context,
+    target: hypervisor.Target,
+    facts: seen.Facts,
+    checked: dict[Mark, str | None] | None = None,
 ) -> collections.abc.Iterator[findings.Finding]:
-    """Let qemu-img check what nobody has open, without the lock."""
+    """Let qemu-img check what nobody has open.
+
+    :param checked: what came of images that have not changed since; those are
+        not checked once more
+    """
     outcome = {}
+    checked = {} if checked is None else checked
     for name in sorted(facts.images):
         why = _why_unchecked(facts, facts.images[name])
         try:
             if why is None:
-                what = _checked(context, target, facts.images[name])
+                mark = _mark(context.path(name))
+                if mark not in checked:
+                    image = facts.images[name]
+                    checked[mark] = _checked(context, target, image)
+                what = checked[mark]
                 if what is None:
                     why = 'it was written to while it was checked'
                 else:
@@ -183,6 +197,12 @@ def look_deep(
                 facts.volume, seen.Unseen('unchecked', name, why)
             )
     yield from images.checked(facts, outcome)
+
+
+def _mark(path: str) -> Mark:
+    """Return what changes with every change of a file, of its times, too."""
+    found = os.stat(path)
+    return path, found.st_ino, found.st_ctime_ns
 
 
 def _why_unchecked(facts: seen.Facts, image: seen.Image) -> str | None:

@@ -40,23 +40,29 @@ def flatten(context: contexts.Context, target: hypervisor.Target) -> None:
 
 
 def keep_snapshots(
-    context: contexts.Context, target: hypervisor.Target, known: Ids
+    context: contexts.Context,
+    target: hypervisor.Target,
+    known: Ids,
+    do: bool = True,
 ) -> list[str]:
     """Merge only the overlays that are those of no snapshot.
 
     Another driver, or a deletion that was cut off, may leave such. They get
     names that :func:`.recovery.drop_passing` knows, so that a crash leaves
-    nothing that the next operation does not finish.
+    nothing that the next operation does not finish; what refuses the merge
+    takes them away again.
 
     :param known: the ids of all snapshots of the volume, as its service has
         them: an overlay whose line in ``.info`` was lost looks the same
+    :param do: else only say which these overlays are
     :returns: the names of those overlays
     :raises ChainMismatch: when ``.info`` has other snapshots than these
+
+    Raises what a deletion does, too.
     """
     with recovery.locked(context, target):
-        images, content = contexts.read_files(
-            context, target.name, cascade=True
-        )
+        state = contexts.read(context, target, cascade=True)
+        content = state.info
         if content.snapshots.keys() != known:
             raise exception.ChainMismatch(
                 volume=target.name,
@@ -64,21 +70,36 @@ def keep_snapshots(
                 expected=f'{_listed(known)}, as the records say',
             )
         nameless = [
-            name for name in images.names[1:] if not content.snapshot_of(name)
+            name
+            for name in state.chain.names[1:]
+            if not content.snapshot_of(name)
         ]
-        passing = {
-            f'{names.PASSING}{number}': name
-            for number, name in enumerate(nameless)
-        }
-        if passing:
-            listed = {**content.snapshots, **passing}
-            info.write(
-                context.directory,
-                target.name,
-                info.Info(content.active, listed),
-            )
-            unlocked.delete_snapshots(context, target, tuple(passing))
+        if do and nameless:
+            _merge(context, target, content, nameless)
         return nameless
+
+
+def _merge(
+    context: contexts.Context,
+    target: hypervisor.Target,
+    content: info.Info,
+    nameless: list[str],
+) -> None:
+    passing = {
+        f'{names.PASSING}{number}': name
+        for number, name in enumerate(nameless)
+    }
+    listed = info.Info(content.active, {**content.snapshots, **passing})
+    info.write(context.directory, target.name, listed)
+    try:
+        unlocked.delete_snapshots(context, target, tuple(passing))
+    except exception.Refused:
+        # Nothing was begun, or what was is complete in itself.
+        now = info.read(context.directory, target.name) or listed
+        for snapshot_id in passing:
+            now = now.without_snapshot(snapshot_id)
+        info.write(context.directory, target.name, now)
+        raise
 
 
 def _listed(ids: collections.abc.Iterable[str]) -> str:

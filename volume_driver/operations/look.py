@@ -19,7 +19,9 @@ a fact like any other.
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import os
+import time
 import typing
 
 from volume_driver import exception
@@ -96,7 +98,24 @@ def look(context: contexts.Context, target: hypervisor.Target) -> seen.Facts:
         unseen=tuple(unseen),
         volume_format=context.settings.volume_format,
         max_depth=context.settings.max_chain_depth,
+        quiet=_quiet(directory, found, guests),
     )
+
+
+def _quiet(
+    directory: str,
+    found: collections.abc.Iterable[str],
+    guests: collections.abc.Iterable[seen.Guest],
+) -> float:
+    """Return for how many seconds nobody but a guest changed a file."""
+    written = {name for guest in guests for name in guest.images[-1:]}
+    newest = 0.0
+    for name in set(found) - written:
+        with contextlib.suppress(OSError):
+            status = os.lstat(os.path.join(directory, name))
+            # A rename, and a new name, change the inode alone.
+            newest = max(newest, status.st_mtime, status.st_ctime)
+    return max(0.0, time.time() - newest)
 
 
 def _read(

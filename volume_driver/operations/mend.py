@@ -18,12 +18,15 @@ The volume's lock is held from the look that led to the repair to its end.
 
 from __future__ import annotations
 
+import collections.abc
+import contextlib
 import dataclasses
 import functools
 import itertools
 import os
 
 from oslo_concurrency import processutils
+from oslo_log import log
 
 from volume_driver import exception
 from volume_driver import files
@@ -38,21 +41,26 @@ from volume_driver.images import qemu_check
 from volume_driver.images import qemu_img
 from volume_driver.images import record
 from volume_driver.images import secrets
+from volume_driver.images import trust
 from volume_driver.operations import context as contexts
 from volume_driver.operations import quarantine
 from volume_driver.operations import recovery
+
+LOG = log.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class Mender:
     """Mends one volume, under its lock.
 
-    :ivar words: what is written down of the finding that is dealt with
+    :param words: what is written down of the finding that is dealt with
+    :param base_format: of the base, as it was found; it is never probed
     """
 
     context: contexts.Context
     target: hypervisor.Target
     words: quarantine.Words
+    base_format: str
 
     def doubt(self, action: repairs.Action) -> str:
         """Return why an action cannot be proved right; nothing if it can."""
@@ -60,8 +68,10 @@ class Mender:
             return self._doubt(action)
         except exception.VolumeDriverError as error:
             return str(error).rstrip('.')
-        except OSError as error:
-            return f'{error.filename}: {error.strerror}'
+        except Exception as error:
+            # Bytes that nobody thought of: then nothing is proved.
+            LOG.exception('It cannot be proved right: %s', action)
+            return f'it cannot be told ({error})'
 
     @functools.singledispatchmethod
     def _doubt(self, _action: repairs.Action) -> str:
@@ -80,7 +90,10 @@ class Mender:
 
     @do.register
     def _recover(self, _action: repairs.Recover) -> None:
-        recovery.recover(self.context, self.target)
+        # Who looks at all volumes knows nothing of where they are attached;
+        # the journal does.
+        known = self.target if self.target.attached is not None else None
+        recovery.recover(self.context, known, self._volume)
 
     @do.register
     def _drop_copies(self, _action: repairs.DropCopies) -> None:
@@ -111,6 +124,8 @@ class Mender:
         if action.merged is None:
             return ''
         name, below = action.merged
+        if not self._is_newer(below, name):
+            return f'nothing shows that {name} was merged into {below}'
         if not self._shows_same(name, below):
             return f'{name} does not show the same as {below}'
         return ''
@@ -136,10 +151,9 @@ class Mender:
             if not os.path.samefile(found, backing):
                 return f'{named} is not this file'
         elif action.proof == repairs.SAME_DATA:
-            below = header.read(backing).backing or ''
-            newer = self._newer((below, action.backing))
-            if newer:
-                return newer
+            below = trust.plain(header.read(backing).backing or '')
+            if not self._is_newer(action.backing, below):
+                return f'{below} was written to since'
             if not self._shows_same(action.overlay, None, action.backing):
                 return f'on {action.backing} it would not show the same'
         return ''
@@ -147,16 +161,18 @@ class Mender:
     @do.register
     def _point(self, action: repairs.Point) -> None:
         path = self._path(action.overlay)
-        qemu_img.point(
-            *(self.context.execute, path, action.backing),
-            action.backing_format,
-        )
+        with _time_kept(path):
+            qemu_img.point(
+                *(self.context.execute, path, action.backing),
+                action.backing_format,
+            )
         files.sync(path)
 
     @do.register
     def _free_leaks(self, action: repairs.FreeLeaks) -> None:
         path = self._path(action.name)
-        qemu_check.free_leaked(self.context.execute, path)
+        with _time_kept(path):
+            qemu_check.free_leaked(self.context.execute, path)
         files.sync(path)
 
     @do.register
@@ -164,32 +180,46 @@ class Mender:
         path = self._path(action.name)
         part = path + names.PART
         try:
-            self._copy(path, part)
-            qemu_check.mend(self.context.execute, part)
-            left = qemu_check.check(self.context.execute, part)
-            same = qemu_check.shows_same(
-                self.context.execute, (part, 'qcow2'), (path, 'qcow2')
-            )
-            if left or not same:
-                raise exception.RepairUnproved(
-                    path=path,
-                    reason=f'the mended copy still is: {left}'
-                    if left
-                    else 'the mended copy does not show the same',
-                )
-            files.cover(part, path)
-            files.sync(part)
-            self._keep(action.name)
-            files.rename(part, path)
+            with image_locks.kept_from_writers(path):
+                before = files.trace(path)
+                self._make_sound(path, part)
+                self._keep(action.name)
+                if files.trace(path) != before:
+                    raise exception.RepairUnproved(
+                        path=path, reason='somebody wrote to it meanwhile'
+                    )
+                files.rename(part, path)
         finally:
             files.discard(part)
+
+    def _make_sound(self, path: str, part: str) -> None:
+        """Mend a copy, and prove it."""
+        execute = self.context.execute
+        self._copy(path, part)
+        with _time_kept(part):
+            qemu_check.mend(execute, part)
+        left = qemu_check.check(execute, part)
+        if left:
+            raise exception.RepairUnproved(
+                path=path, reason=f'the mended copy still is: {left}'
+            )
+        named = ((part, 'qcow2'), (path, 'qcow2'))
+        if not qemu_check.shows_same(execute, *named):
+            raise exception.RepairUnproved(
+                path=path, reason='the mended copy does not show the same'
+            )
+        files.cover(part, path)
+        files.sync(part)
 
     def _copy(self, path: str, part: str) -> None:
         """Copy a file as it is, by sharing its extents where that goes."""
         needed = os.stat(path).st_blocks * 512
         if needed > files.available(self.context.directory):
             raise files.no_space(part, needed)
-        command = ('cp', '--reflink=auto', '--sparse=always', path, part)
+        command = (
+            *('cp', '--reflink=auto', '--sparse=always', '--preserve=all'),
+            *(path, part),
+        )
         try:
             self.context.execute(*command)
         except processutils.ProcessExecutionError as error:
@@ -203,7 +233,13 @@ class Mender:
 
     @_doubt.register
     def _doubt_start(self, action: repairs.StartFrom) -> str:
-        return self._newer(action.frozen)
+        for lower, upper in itertools.pairwise(action.frozen):
+            if not self._is_newer(upper, lower):
+                return (
+                    f'{lower} was written to after {upper}, which lies on '
+                    'top of it'
+                )
+        return ''
 
     @do.register
     def _start_from(self, action: repairs.StartFrom) -> None:
@@ -231,12 +267,6 @@ class Mender:
                 self.context.directory, self._volume, name, self.words
             )
 
-    def _format(self, name: str) -> str:
-        if name != self._volume:
-            return 'qcow2'
-        known = record.base_format(self.context.directory, name)
-        return known or self.context.settings.volume_format
-
     def _shows_same(
         self, name: str, other: str | None, below: str | None = None
     ) -> bool:
@@ -247,7 +277,8 @@ class Mender:
         """
 
         def named(each: str) -> tuple[str, str]:
-            return self._path(each), self._format(each)
+            is_base = each == self._volume
+            return self._path(each), self.base_format if is_base else 'qcow2'
 
         return qemu_check.shows_same(
             self.context.execute,
@@ -256,16 +287,24 @@ class Mender:
             named(below) if below else None,
         )
 
-    def _newer(self, chain: tuple[str, ...]) -> str:
-        """Tell which image was written to after the one above it was."""
-        for lower, upper in itertools.pairwise(chain):
-            times = [
-                os.stat(self._path(each)).st_mtime_ns
-                for each in (lower, upper)
-            ]
-            if times[0] > times[1]:
-                return (
-                    f'{lower} was written to after {upper}, which lies on '
-                    'top of it'
-                )
-        return ''
+    def _is_newer(self, name: str, other: str) -> bool:
+        """Tell whether an image was written to after another one was."""
+        times = [
+            os.stat(self._path(each)).st_mtime_ns for each in (name, other)
+        ]
+        return times[0] > times[1]
+
+
+@contextlib.contextmanager
+def _time_kept(path: str) -> collections.abc.Iterator[None]:
+    """Leave a file the time at which its data was changed.
+
+    That time tells other repairs what a guest wrote to; what is done here
+    changes nothing that a guest sees.
+    """
+    before = os.stat(path)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

@@ -23,13 +23,16 @@ from __future__ import annotations
 import dataclasses
 
 from oslo_log import log
+from tooz import coordination
 
 from volume_driver import exception
 from volume_driver.checking import facts as seen
 from volume_driver.checking import findings
 from volume_driver.checking import judge
+from volume_driver.checking import known
 from volume_driver.checking import remedies
 from volume_driver.checking import repairs
+from volume_driver.checking import walk as walks
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.operations import check
 from volume_driver.operations import context as contexts
@@ -39,6 +42,8 @@ from volume_driver.operations import quarantine
 
 LOG = log.getLogger(__name__)
 
+# Seconds for which nobody may have changed a volume.
+SETTLE = 600.0
 # What came of a finding.
 PROPOSED, DONE, FAILED, REFUSED = 'proposed', 'done', 'failed', 'refused'
 
@@ -78,8 +83,10 @@ class Report:
 
 @dataclasses.dataclass
 class _Repair:
-    """The repair of one volume, under its lock.
+    """The repair of one volume.
 
+    :ivar checked: what a deep look found, see :func:`.check.look_deep`
+    :ivar quiet: for how long its files had not been changed at the first look
     :ivar tried: what was begun already; nothing is begun twice
     """
 
@@ -87,20 +94,36 @@ class _Repair:
     target: hypervisor.Target
     deep: bool
     records: check.Records | None
+    settle: float
+    checked: dict[check.Mark, str | None] = dataclasses.field(
+        default_factory=dict
+    )
+    quiet: float | None = None
     tried: list[tuple[findings.Finding, repairs.Action]] = dataclasses.field(
         default_factory=list
     )
 
-    def propose(self) -> list[Outcome]:
-        """Return what would be done now."""
-        return [self._chosen(each)[1] for each in self._remedies()]
+    def run(self, do: bool) -> list[Outcome]:
+        """Repair the volume, or tell how.
 
-    def carry_out(self) -> list[Outcome]:
+        What takes long is done before the lock is taken.
+        """
+        if self.deep:
+            self._look()
+        with self.context.locks(self.target.name, blocking=False):
+            return self._carry_out() if do else self._propose()
+
+    def _propose(self) -> list[Outcome]:
+        facts, remedies_found = self._remedies()
+        return [self._chosen(facts, each)[1] for each in remedies_found]
+
+    def _carry_out(self) -> list[Outcome]:
         """Do it all, one after another; return what was done and is left."""
         done: list[Outcome] = []
         failed: dict[findings.Finding, Outcome] = {}
         while True:
-            chosen = [self._chosen(each) for each in self._remedies()]
+            facts, found = self._remedies()
+            chosen = [self._chosen(facts, each) for each in found]
             action, outcome = next(
                 (each for each in chosen if each[0] is not None), (None, None)
             )
@@ -109,21 +132,32 @@ class _Repair:
                     failed.get(each.finding, each) for _, each in chosen
                 ]
             self.tried.append((outcome.finding, action))
-            made = self._do(outcome.finding, action)
+            made = self._do(facts, outcome.finding, action)
             if made.outcome == DONE:
                 done.append(made)
             else:
                 failed[outcome.finding] = made
 
-    def _remedies(self) -> list[repairs.Remedy]:
+    def _look(self) -> tuple[seen.Facts, list[findings.Finding]]:
         facts, found = check.see(self.context, self.target, self.records)
         if self.deep:
-            found += check.look_deep(self.context, self.target, facts)
-        known = self.records.get(facts.volume) if self.records else None
-        return remedies.propose(facts, findings.ordered(found), known)
+            found += check.look_deep(
+                self.context, self.target, facts, self.checked
+            )
+        if self.quiet is None:
+            self.quiet = facts.quiet
+        # What was changed since was changed here.
+        return dataclasses.replace(facts, quiet=self.quiet), found
+
+    def _remedies(self) -> tuple[seen.Facts, list[repairs.Remedy]]:
+        facts, found = self._look()
+        record = self.records.get(facts.volume) if self.records else None
+        return facts, remedies.propose(
+            facts, findings.ordered(found), record, self.settle
+        )
 
     def _chosen(
-        self, remedy: repairs.Remedy
+        self, facts: seen.Facts, remedy: repairs.Remedy
     ) -> tuple[repairs.Action | None, Outcome]:
         """Return the first action that can be proved right."""
         finding, reason = remedy.finding, remedy.reason
@@ -131,33 +165,47 @@ class _Repair:
             if (finding, action) in self.tried:
                 reason = 'it was done, and did not help'
                 continue
-            reason = self._mender(finding, action).doubt(action)
+            reason = self._mender(facts, finding, action).doubt(action)
             if not reason:
                 return action, Outcome(finding, PROPOSED, _sentence(action))
         text = f'{_sentence(reason)} {finding.advice}'.strip()
         return None, Outcome(finding, REFUSED, text)
 
     def _do(
-        self, finding: findings.Finding, action: repairs.Action
+        self,
+        facts: seen.Facts,
+        finding: findings.Finding,
+        action: repairs.Action,
     ) -> Outcome:
-        words = {**_words(finding), 'done': str(action)}
+        """Carry out an action; its line in the log is there before."""
         try:
-            self._mender(finding, action).do(action)
+            self._log(finding, action, 'begun')
+            self._mender(facts, finding, action).do(action)
+            self._log(finding, action, DONE)
         except exception.VolumeDriverError as error:
             LOG.error('%s', error)
             return Outcome(finding, FAILED, str(error))
-        quarantine.log(self.context.directory, self.target.name, words)
         LOG.info(
             'Repaired %(volume)s: %(action)s',
             {'volume': self.target.name, 'action': action},
         )
         return Outcome(finding, DONE, _sentence(action))
 
+    def _log(
+        self, finding: findings.Finding, action: repairs.Action, state: str
+    ) -> None:
+        words = {'state': state, **_words(finding), 'action': str(action)}
+        quarantine.log(self.context.directory, self.target.name, words)
+
     def _mender(
-        self, finding: findings.Finding, action: repairs.Action
+        self,
+        facts: seen.Facts,
+        finding: findings.Finding,
+        action: repairs.Action,
     ) -> mend.Mender:
-        words = {**_words(finding), 'done': str(action)}
-        return mend.Mender(self.context, self.target, words)
+        words = {**_words(finding), 'action': str(action)}
+        base_format = walks.base_format(facts)
+        return mend.Mender(self.context, self.target, words, base_format)
 
 
 def repair(
@@ -167,6 +215,7 @@ def repair(
     deep: bool = False,
     hosts: tuple[str, ...] = (),
     records: check.Records | None = None,
+    settle: float = SETTLE,
 ) -> Report:
     """Repair a volume, or all of the directory.
 
@@ -175,23 +224,36 @@ def repair(
     :param deep: let qemu-img check images that nobody has open
     :param hosts: where the guests of all volumes may be
     :param records: what the caller knows of all his volumes, by name
+    :param settle: seconds for which nobody may have changed a volume's files;
+        another driver that is at work on it takes none of our locks
     :raises VolumeNotFound: when the volume has no file at all
     """
     found = check.targets(context, target, hosts)
+    volumes = tuple(each.name for each in found)
     outcomes: list[Outcome] = []
     for each in found:
-        one = _Repair(context, each, deep, records)
         try:
-            with context.locks(each.name, blocking=False):
-                outcomes += one.carry_out() if do else one.propose()
+            one = _Repair(context, each, deep, records, settle)
+            outcomes += one.run(do)
         except locking.Locked:
-            outcomes.append(_busy(each.name))
-    return Report(tuple(each.name for each in found), tuple(outcomes))
+            reason = 'an operation on the volume is under way'
+            outcomes.append(_unseen(each.name, 'busy', reason))
+        except (
+            exception.VolumeDriverError,
+            coordination.ToozError,
+            OSError,
+        ) as error:
+            outcomes.append(_unseen(each.name, 'no-access', str(error)))
+    if target is None and records is not None:
+        outcomes += [
+            Outcome(absent, REFUSED, absent.text)
+            for absent in map(known.absent, records.keys() - set(volumes))
+        ]
+    return Report(volumes, tuple(outcomes))
 
 
-def _busy(volume: str) -> Outcome:
-    reason = 'an operation on the volume is under way'
-    finding = judge.unseen(volume, seen.Unseen('busy', '', reason))
+def _unseen(volume: str, kind: str, reason: str) -> Outcome:
+    finding = judge.unseen(volume, seen.Unseen(kind, '', reason))
     return Outcome(finding, REFUSED, finding.text)
 
 

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from tooz import coordination
+
 from volume_driver import exception
 from volume_driver.checking import findings
 from volume_driver.hypervisors import base as hypervisor
@@ -73,7 +75,11 @@ def take_over(
         except locking.Locked:
             text = 'An operation on it is under way. Call again when it is '
             outcomes.append(Outcome(each.name, REFUSED, f'{text}done.'))
-        except exception.VolumeDriverError as error:
+        except (
+            exception.VolumeDriverError,
+            coordination.ToozError,
+            OSError,
+        ) as error:
             outcomes.append(Outcome(each.name, REFUSED, str(error)))
     return outcomes
 

@@ -14,12 +14,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import ddt
 
+from tests.fixtures import image_tools
 from tests.functional.live import case
 from tests.functional.live import test_check
+from volume_driver.checking import facts
 from volume_driver.operations import repair
 
 _MIB = 1 << 20
@@ -31,7 +34,12 @@ class RepairTest(test_check.CheckTestCase):
         self, volume: case.GuestVolume, do: bool = True
     ) -> list[tuple[str, str]]:
         """Repair; return kind and outcome of each finding."""
-        report = volume.made.driver.repair(volume.record, do=do)
+        known = {
+            volume.record.name: facts.Known(1, frozenset(volume.snapshots))
+        }
+        report = volume.made.driver.repair(
+            volume.record, do=do, known=known, settle=0
+        )
         return [(each.finding.kind, each.outcome) for each in report.outcomes]
 
     @ddt.data(0, 1)
@@ -60,6 +68,26 @@ class RepairTest(test_check.CheckTestCase):
         with self.definition_kept(volume.guest):
             self.assertEqual(
                 [('frozen-start', repair.REFUSED)], self.outcomes(volume)
+            )
+
+    def test_no_other_repair_makes_it_look_right(self) -> None:
+        """What mends a header changes no time that is proof of anything."""
+        volume, _ = self.make_frozen(0)
+        base, lower, _ = map(volume.made.path, volume.files().chain)
+        time.sleep(0.01)
+        base.touch()
+        image_tools.qemu_img(
+            *('rebase', '-q', '-u', '-f', 'qcow2', '-F', 'qcow2'),
+            *('-b', base, lower),
+        )
+        os.utime(lower, ns=(0, base.stat().st_mtime_ns - 1))
+        with self.definition_kept(volume.guest):
+            self.assertEqual(
+                [
+                    ('foreign-backing', repair.DONE),
+                    ('frozen-start', repair.REFUSED),
+                ],
+                self.outcomes(volume),
             )
 
     def test_frozen_guest_is_left(self) -> None:

@@ -19,8 +19,10 @@ import pathlib
 import typing
 
 import ddt
+import fixtures
 
 from tests.fixtures import broken
+from tests.fixtures import image_tools
 from tests.fixtures import modelled
 from tests.functional.offline import test_check
 from tests.functional.offline import test_cli
@@ -54,8 +56,12 @@ _DEEP = ('tables_corrupt', 'clusters_leaked')
 #: What is mended only with what a service knows.
 _BY_RECORDS = frozenset(
     {'info_cut_off', 'info_empty', 'created_first_and_no_info'}
+    | {'info_names_too_much'}
     | {'info_names_too_little', 'info_names_a_host_file', 'info_is_a_fifo'}
 )
+
+
+_SYNC = 'volume_driver.operations.mend.files.sync'
 
 
 class RepairTestCase(test_check.CheckTestCase):
@@ -65,6 +71,8 @@ class RepairTestCase(test_check.CheckTestCase):
         """Repair all, with what a service knows of the volume."""
         known = facts.Known(1, frozenset(volume.snapshots))
         options.setdefault('known', {volume.record.name: known})
+        # The test has just now made what is wrong.
+        options.setdefault('settle', 0)
         report = volume.made.driver.repair(**options)
         for each in report.outcomes:
             self.assertRegex(each.text, r'^[A-Z/.].*[.]$')
@@ -101,8 +109,12 @@ class RepairTestCase(test_check.CheckTestCase):
         folder = directory / quarantine.FOLDER
         log = (folder / quarantine.LOG).read_text().splitlines()
         self.assertEqual(
-            [each.finding.kind for each in done.outcomes],
-            [json.loads(line)['kind'] for line in log],
+            [
+                (each.finding.kind, state)
+                for each in done.outcomes
+                for state in ('begun', 'done')
+            ],
+            [(line['kind'], line['state']) for line in map(json.loads, log)],
         )
         for note in folder.glob(f'*/*/{quarantine.NOTE}'):
             words = json.loads(note.read_text())
@@ -192,6 +204,39 @@ class BrokenTest(RepairTestCase):
         self.assert_mended(volume, 1, deep=True)
         self.assert_goes_on(volume)
 
+    def test_nobody_opens_an_image_that_is_mended(self) -> None:
+        volume = self.make_two()
+        way = broken.Broken(volume)
+        broken.tables_corrupt(way)
+        path = way.path(way.chain[1])
+        refused = []
+
+        def sync(name: str) -> None:
+            if not name.endswith(f'{path.name}.part'):
+                return  # it has taken the image's place
+            refused.append(
+                self.assertRaises(
+                    image_tools.ToolError,
+                    image_tools.qemu_img,
+                    *('resize', '-q', '-f', 'qcow2', path, '2G'),
+                )
+            )
+
+        self.useFixture(fixtures.MonkeyPatch(_SYNC, sync))
+        self.mend(volume, do=True, deep=True)
+        self.assertIn('lock', str(refused[0]))
+
+    def test_what_was_written_meanwhile_stays(self) -> None:
+        volume = self.make_two()
+        way = broken.Broken(volume)
+        broken.tables_corrupt(way)
+        path = way.path(way.chain[1])
+        self.useFixture(fixtures.MonkeyPatch(_SYNC, lambda part: path.touch()))
+        report = self.mend(volume, do=True, deep=True)
+        (outcome,) = report.outcomes
+        self.assertEqual(repair.FAILED, outcome.outcome)
+        self.assertIn('wrote to it meanwhile', outcome.text)
+
     def test_forged_header(self) -> None:
         volume = self.make_two('raw')
         way = broken.Broken(volume)
@@ -217,7 +262,7 @@ class CommandTest(test_cli.CliTestCase):
 
     def rows(self, code: int, *argv: str) -> list[tuple[str, str]]:
         """Return kind and outcome of each line."""
-        done = self.run_program('repair', *argv, '-f', 'json')
+        done = self.run_program('repair', '--settle', '0', *argv, '-f', 'json')
         self.assertEqual(code, done.returncode, done.stderr)
         self.assertNotIn('Traceback', done.stderr)
         found = json.loads(done.stdout)

@@ -141,6 +141,28 @@ class FilesTest(RemediesTestCase):
             (repairs.SetAside('volume-u.c', blank_over=A),), upper.actions
         )
 
+    def test_orphan_that_a_guest_starts_from(self) -> None:
+        start = facts.Start('domain g', 'volume-u.x')
+        for finding in self.proposed(orphaned(starts=(start,))):
+            self.assertEqual((), finding.actions)
+        start = facts.Start('domain g', B)
+        for finding in self.proposed(topped(starts=(start,))):
+            self.assertEqual((), finding.actions)
+
+    def test_orphan_below_another(self) -> None:
+        found = seen.having(orphaned(), seen.qcow2('volume-u.y', 'volume-u.x'))
+        lower, upper = self.proposed(found)
+        self.assertIn('lies on top', lower.reason)
+        self.assertEqual((repairs.SetAside('volume-u.y'),), upper.actions)
+
+    def test_what_was_changed_just_now(self) -> None:
+        found = orphaned(quiet=9.0)
+        told = findings.ordered(judge.judge(found))
+        (remedy,) = remedies.propose(found, told, settle=10)
+        self.assertIn('9 s ago', remedy.reason)
+        (remedy,) = remedies.propose(found, told, settle=9)
+        self.assertTrue(remedy.actions)
+
     def test_nothing_to_be_done(self) -> None:
         self.check_refused(seen.without(seen.volume(), A), 'nothing here')
 
@@ -177,11 +199,27 @@ class InfoTest(RemediesTestCase):
 
     def test_after_the_guest(self) -> None:
         guest = facts.Guest('domain g', (V, A, B), seen.SIZE)
-        self.check_done(topped(guests=(guest,)), repairs.WriteInfo(INFO))
+        found = topped(guests=(guest,))
+        self.check_done(found, repairs.WriteInfo(INFO), known=BOTH)
+        self.check_refused(found, 'give --records')
+        self.check_refused(
+            found,
+            'the records have no snapshot b',
+            facts.Known(snapshots=frozenset('a')),
+        )
 
     def test_line_too_many(self) -> None:
         content = info.Info(B, {**INFO.snapshots, 'c': 'volume-u.c'})
-        self.check_done(seen.volume(info=content), repairs.WriteInfo(INFO))
+        found = seen.volume(info=content)
+        self.check_done(found, repairs.WriteInfo(INFO), known=BOTH)
+        self.check_refused(found, 'give --records')
+
+    def test_line_of_another_snapshot_is_too_many(self) -> None:
+        """After a pull of b the truth is that a has the overlay of b."""
+        found = seen.without(seen.having(seen.volume(), seen.qcow2(B, V)), A)
+        for ids in ('a', 'ab'):
+            known = facts.Known(snapshots=frozenset(ids))
+            self.check_refused(found, 'other snapshots than the rest', known)
 
     def test_line_too_few(self) -> None:
         found = seen.volume(info=info.Info(B, {'b': B}))
@@ -224,9 +262,14 @@ class HeaderTest(RemediesTestCase):
             return seen.having(found, *images)
 
         self.check_done(lost(), repairs.WriteRecord('qcow2'))
+        raw = facts.Image(V, 1 << 30)
         self.check_done(
-            lost(seen.raw(), snapshots=''), repairs.WriteRecord('raw')
+            lost(raw, snapshots=''),
+            repairs.WriteRecord('raw'),
+            known=facts.Known(1),
         )
+        for known in (None, facts.Known(2)):
+            self.check_refused(lost(raw, snapshots=''), 'exactly', known)
         self.check_refused(lost(snapshots=''), 'may have written')
         above = seen.qcow2(A, V, backing_format='raw')
         self.check_done(lost(seen.raw(), above), repairs.WriteRecord('raw'))

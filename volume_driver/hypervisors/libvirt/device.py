@@ -94,14 +94,22 @@ class Device:
 
     def limit_job(self, bandwidth: int) -> bool:
         with self.failing(f'limiting its block job to {bandwidth} MiB/s'):
-            if not self.job_info():
+            if not self._has_merge():
                 return False
             native.call(self.domain.blockJobSetSpeed, self.device, bandwidth)
         return True
 
+    def _has_merge(self) -> bool:
+        """Tell whether a job of a kind that merges runs; a copy is none."""
+        return self.job_info().get('type') in (
+            self.libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_PULL,
+            self.libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT,
+            self.libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT,
+        )
+
     def cancel_job(self) -> bool:
         with self.failing('ending its block job'):
-            if not self.job_info():
+            if not self._has_merge():
                 return False
             native.call(self.domain.blockJobAbort, self.device, 0)
         return True
