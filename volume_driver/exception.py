@@ -424,6 +424,13 @@ class GuestUnknown(LiveOperationFailed):
     )
 
 
+class DomainXmlInvalid(LiveOperationFailed):
+    template = (
+        'What libvirt says of a guest cannot be read: {reason}. What the '
+        'guest runs on is not known; mend its definition and call again.'
+    )
+
+
 class GuestGone(LiveOperationFailed):
     template = (
         '{guest} cannot be asked any more ({reason}). What it had flushed is '

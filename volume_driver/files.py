@@ -21,6 +21,7 @@ import contextlib
 import errno
 import os
 import stat
+import typing
 
 from volume_driver import exception
 from volume_driver import names
@@ -46,6 +47,52 @@ def typed(
             path=os.fsdecode(error.filename or path),
             reason=error.strerror or str(error),
         ) from error
+
+
+def read(
+    path: str,
+    most: int,
+    corrupt: collections.abc.Callable[[str], exception.VolumeDriverError],
+) -> bytes | None:
+    """Return what a small file of ours holds; None where there is none.
+
+    Whoever can write to the directory can put something else there: a symlink
+    is not followed, and a pipe is not waited for.
+
+    :param most: bytes that it can have
+    :param corrupt: makes the error for what is no such file
+    :raises FileOperationFailed: when it cannot be read
+    """
+    with typed(path):
+        try:
+            fd = _open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENXIO):
+                raise
+            raise corrupt('it is not a regular file') from error
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise corrupt('it is not a regular file')
+            with open(fd, 'rb', closefd=False) as stream:
+                text = stream.read(most + 1)
+        finally:
+            os.close(fd)
+    if len(text) > most:
+        raise corrupt(f'it is larger than {most} bytes')
+    return text
+
+
+def open_to_write(
+    path: str, mode: typing.Literal['wb', 'r+b']
+) -> typing.BinaryIO:
+    """Open a small file of ours to write to it; a symlink is not followed."""
+    return open(path, mode, opener=_open)
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def sync(path: str) -> None:
@@ -88,7 +135,7 @@ def replace(path: str, data: bytes, like: str | None = None) -> None:
 
 
 def _write(path: str, data: bytes, like: str | None) -> None:
-    with open(path, 'wb') as stream:
+    with open_to_write(path, 'wb') as stream:
         stream.write(data)
         stream.flush()
         if like is not None:

@@ -25,11 +25,13 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import functools
 import json
 import os
 
 from volume_driver import exception
 from volume_driver import files
+from volume_driver import foreign
 from volume_driver import names
 
 _ACTIVE = 'active'
@@ -95,6 +97,14 @@ def parse(text: bytes, volume: str, path: str) -> Info:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _corrupt(path, f'it is not JSON ({error})') from error
+    return check(found, volume, path)
+
+
+def check(found: object, volume: str, path: str) -> Info:
+    """Return what was read as JSON, if it is what a ``.info`` file holds.
+
+    :raises InfoCorrupt: see :func:`parse`
+    """
     if not isinstance(found, dict) or _ACTIVE not in found:
         raise _corrupt(path, 'it is not a JSON object with a key "active"')
     for key, name in found.items():
@@ -102,31 +112,27 @@ def parse(text: bytes, volume: str, path: str) -> Info:
             raise _corrupt(
                 path, f'{name!r} (of {key!r}) cannot be an image of {volume}'
             )
-    active = found.pop(_ACTIVE)
-    for key in found:
+    snapshots = {key: found[key] for key in found if key != _ACTIVE}
+    for key in snapshots:
         try:
             names.check_snapshot(key)
         except exception.InvalidName as error:
             raise _corrupt(path, str(error)) from error
-    if len(set(found.values())) != len(found):
+    if len(set(snapshots.values())) != len(snapshots):
         raise _corrupt(path, 'two snapshots have the same overlay')
-    return Info(active, found)
+    return Info(found[_ACTIVE], snapshots)
 
 
 def read(directory: str, volume: str) -> Info | None:
     """Read a volume's ``.info``; None when there is none.
 
     :raises InfoCorrupt: see :func:`parse`
+    :raises FileOperationFailed: when it cannot be read
     """
     path = path_of(directory, volume)
-    try:
-        with open(path, 'rb') as stream:
-            text = stream.read(_MAX_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    if len(text) > _MAX_BYTES:
-        raise _corrupt(path, f'it is larger than {_MAX_BYTES} bytes')
-    return parse(text, volume, path)
+    corrupt = functools.partial(_corrupt, path)
+    text = files.read(path, _MAX_BYTES, corrupt)
+    return None if text is None else parse(text, volume, path)
 
 
 def write(directory: str, volume: str, content: Info) -> None:
@@ -136,4 +142,4 @@ def write(directory: str, volume: str, content: Info) -> None:
 
 
 def _corrupt(path: str, reason: str) -> exception.InfoCorrupt:
-    return exception.InfoCorrupt(path=path, reason=reason)
+    return exception.InfoCorrupt(path=path, reason=foreign.shown(reason))

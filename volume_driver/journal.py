@@ -26,17 +26,22 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
 import os
 import socket
 import time
+import types
 import typing
 
 from volume_driver import exception
 from volume_driver import files
+from volume_driver import foreign
+from volume_driver import info
 from volume_driver import names
 from volume_driver import native
 from volume_driver.hypervisors import base as hypervisor
+from volume_driver.images import trust
 from volume_driver.planning import plan
 
 _VERSION = 1
@@ -130,7 +135,7 @@ class Journal:
 
 def _overwrite(path: str, field: str, index: int, letter: str) -> None:
     key = f'"{field}": "'.encode()
-    with open(path, 'r+b') as stream:
+    with files.open_to_write(path, 'r+b') as stream:
         stream.seek(stream.read().index(key) + len(key) + index)
         stream.write(letter.encode())
         stream.flush()
@@ -216,17 +221,18 @@ def find(directory: str, volume: str) -> Journal | None:
     :raises FileOperationFailed: when it cannot be read
     """
     path = path_of(directory, volume)
+    corrupt = functools.partial(_corrupt, path)
+    text = files.read(path, _MAX_BYTES, corrupt)
+    return None if text is None else parse(text, volume, path)
+
+
+def parse(text: bytes, volume: str, path: str) -> Journal:
+    """Read the content of a journal.
+
+    :raises JournalCorrupt: when it is not one of ours, or of another volume
+    """
     try:
-        with open(path, 'rb') as stream:
-            text = stream.read(_MAX_BYTES)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise exception.FileOperationFailed(
-            path=path, reason=error.strerror or str(error)
-        ) from error
-    try:
-        found = _parse(path, json.loads(text))
+        return _parse(path, volume, json.loads(text))
     except (
         ValueError,
         KeyError,
@@ -234,39 +240,84 @@ def find(directory: str, volume: str) -> Journal | None:
         AttributeError,
         RecursionError,
     ) as error:
-        raise exception.JournalCorrupt(
-            path=path, reason=f'{type(error).__name__}: {error}'
-        ) from error
-    if found.plan.volume != volume:
-        raise exception.JournalCorrupt(
-            path=path, reason=f'it is for {found.plan.volume}'
-        )
-    return found
+        raise _corrupt(path, f'{type(error).__name__}: {error}') from error
+    except exception.InfoCorrupt as error:
+        raise _corrupt(path, str(error.reason)) from error
 
 
-def _parse(path: str, found: typing.Any) -> Journal:
+def _corrupt(path: str, reason: str) -> exception.JournalCorrupt:
+    return exception.JournalCorrupt(path=path, reason=foreign.shown(reason))
+
+
+def _parse(path: str, volume: str, found: typing.Any) -> Journal:
     if found['version'] != _VERSION:
         raise ValueError(f'its version is {found["version"]!r}')
     content = plan.Plan.from_dict(found['plan'])
+    fields = dict(found['target'])
+    fields['hosts'] = tuple(fields['hosts'])
+    target = hypervisor.Target(**fields)
+    notes = dict(found['notes'])
+    for value in (content, *content.steps, target):
+        _check_types(value)
+    if not _is(notes, dict[str, str]):
+        raise ValueError(f'its notes are {notes!r}')
+    if {content.volume, target.name} != {volume}:
+        raise ValueError(f'it is for {content.volume} ({target.name})')
     for field in ('done', 'held'):
         letters = str(found[field])
         if len(letters) != len(content.steps) or set(letters) - {_YES, _NO}:
             raise ValueError(f'its marks are {letters!r}')
     for step in content.steps:
-        for name in plan.names_in(step):
-            if not names.is_file_of(content.volume, name):
-                raise ValueError(f'{name!r} is no file of the volume')
-    fields = dict(found['target'])
-    fields['hosts'] = tuple(fields['hosts'])
+        _check_step(path, volume, step)
     return Journal(
         path=path,
         plan=content,
-        target=hypervisor.Target(**fields),
+        target=target,
         written_by=str(found['written_by']),
         written_at=str(found['written_at']),
-        notes=dict(found['notes']),
+        notes=notes,
         done=str(found['done']),
         held=str(found['held']),
+    )
+
+
+def _check_step(path: str, volume: str, step: plan.Step) -> None:
+    """Check that a step is about files of the volume, in formats we have."""
+    for name in plan.names_in(step):
+        if not names.is_file_of(volume, name):
+            raise ValueError(f'{name!r} is no file of the volume')
+    if isinstance(step, plan.Record):
+        info.check(step.content, volume, path)
+    for field, value in vars(step).items():
+        if field.endswith('format') and value not in (*trust.FORMATS, None):
+            raise ValueError(f'its format is {value!r}')
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, typing.Any]:
+    return typing.get_type_hints(kind)
+
+
+def _check_types(value: plan.Plan | plan.Step | hypervisor.Target) -> None:
+    """Check that each field of a value is what it is declared to be."""
+    kind: type = type(value)
+    for name, hint in _hints(kind).items():
+        if not _is(getattr(value, name), hint):
+            raise TypeError(f'{name} is {getattr(value, name)!r}')
+
+
+def _is(value: object, hint: typing.Any) -> bool:
+    within = typing.get_args(hint)
+    if isinstance(value, dict):
+        return typing.get_origin(hint) is dict and all(
+            _is(each, within[0]) for pair in value.items() for each in pair
+        )
+    if isinstance(value, tuple):
+        return typing.get_origin(hint) is tuple and all(
+            _is(each, within[0]) for each in value
+        )
+    return typing.get_origin(hint) in (None, types.UnionType) and isinstance(
+        value, hint
     )
 
 

@@ -13,6 +13,7 @@
 import errno
 import os
 import pathlib
+import socket
 import stat
 import subprocess
 import sys
@@ -38,6 +39,67 @@ class FilesTestCase(base.TestCase):
         return stat.S_IMODE((path or self.path).stat().st_mode)
 
 
+class ReadTest(FilesTestCase):
+    def read(self) -> bytes | None:
+        def corrupt(reason: str) -> exception.InfoCorrupt:
+            return exception.InfoCorrupt(path=str(self.path), reason=reason)
+
+        return files.read(str(self.path), 8, corrupt)
+
+    def assert_corrupt(self, reason: str) -> None:
+        error = self.assertRaises(exception.InfoCorrupt, self.read)
+        self.assertIn(reason, str(error))
+
+    def test_content(self) -> None:
+        self.path.write_bytes(b'12345678')
+        self.assertEqual(b'12345678', self.read())
+
+    def test_nothing_there(self) -> None:
+        self.assertIsNone(self.read())
+
+    def test_too_large(self) -> None:
+        self.path.write_bytes(b'123456789')
+        self.assert_corrupt('larger than 8 bytes')
+
+    def test_symlink_is_not_followed(self) -> None:
+        target = self.directory / 'target'
+        target.write_bytes(b'secret')
+        self.path.symlink_to(target)
+        self.assert_corrupt('not a regular file')
+
+    def test_symlink_to_nothing(self) -> None:
+        self.path.symlink_to(self.directory / 'nowhere')
+        self.assert_corrupt('not a regular file')
+
+    def test_pipe_does_not_block(self) -> None:
+        os.mkfifo(self.path)
+        self.assert_corrupt('not a regular file')
+
+    def test_socket(self) -> None:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.path))
+            self.assert_corrupt('not a regular file')
+
+    def test_directory(self) -> None:
+        self.path.mkdir()
+        self.assert_corrupt('not a regular file')
+
+    def test_what_cannot_be_read_is_typed(self) -> None:
+        broken = OSError(errno.EIO, 'broken')
+        with mock.patch('os.open', autospec=True, side_effect=broken):
+            error = self.assertRaises(exception.FileOperationFailed, self.read)
+        self.assertIn('broken', str(error))
+
+    def test_no_descriptor_is_left_open(self) -> None:
+        before = os.listdir('/proc/self/fd')
+        self.path.mkdir()
+        self.assert_corrupt('not a regular file')
+        self.path.rmdir()
+        self.path.write_bytes(b'1')
+        self.read()
+        self.assertEqual(before, os.listdir('/proc/self/fd'))
+
+
 class ReplaceTest(FilesTestCase):
     def replace(self, data: bytes, like: str | None = None) -> None:
         files.replace(str(self.path), data, like)
@@ -53,6 +115,17 @@ class ReplaceTest(FilesTestCase):
         self.replace(b'new')
         self.assertEqual(b'new', self.path.read_bytes())
         self.assertEqual(0o640, self.mode())
+
+    def test_symlink_in_the_place_of_the_part_is_not_followed(self) -> None:
+        target = self.directory / 'target'
+        target.write_bytes(b'of somebody else')
+        part = self.directory / 'file.part'
+        part.symlink_to(target)
+        self.assertRaises(exception.FileOperationFailed, self.replace, b'new')
+        self.assertEqual(b'of somebody else', target.read_bytes())
+        # It is out of the way then.
+        self.replace(b'new')
+        self.assertEqual(['file', 'target'], self.listed())
 
     def test_new_file_has_the_mode_of_another(self) -> None:
         other = self.directory / 'other'

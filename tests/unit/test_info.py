@@ -161,6 +161,12 @@ class ParseTest(base.TestCase):
         content = {'active': 'volume-u.a', key: 'volume-u.a'}
         self.assert_corrupt(json.dumps(content).encode(), 'snapshot id')
 
+    def test_error_is_one_short_line(self) -> None:
+        content = {'active': 'volume-u', 'a\n' * 100000: 'volume-u.a'}
+        error = self.assertRaises(exception.InfoCorrupt, _parse, content)
+        self.assertTrue(str(error).isprintable())
+        self.assertLess(len(str(error)), 1000)
+
     def test_two_snapshots_of_one_overlay(self) -> None:
         content = {
             'active': 'volume-u.a',

@@ -265,6 +265,86 @@ class CorruptTest(JournalTestCase):
         self.path.write_text(json.dumps(content))
         self.assertRaises(exception.JournalCorrupt, self.find)
 
+    def change(self, number: int, field: str, value: object) -> None:
+        """Write another value into a step."""
+        self.begin()
+        content = json.loads(self.path.read_text())
+        content['plan']['steps'][number][field] = value
+        self.path.write_text(json.dumps(content))
+
+    @ddt.data('vmdk', '', '-O', 'json:{}')
+    def test_format_that_no_image_has(self, found: str) -> None:
+        self.change(1, 'format', found)
+        self.assert_corrupt('its format is')
+
+    @ddt.data(None, 7, ['qcow2'], {'qcow2': 1})
+    def test_format_that_is_no_text(self, found: object) -> None:
+        self.change(1, 'format', found)
+        self.assert_corrupt('format is')
+
+    @ddt.data(
+        {},
+        {'active': 'volume-u', 'a': '/etc/passwd'},
+        {'active': 'volume-u', 'a': '../volume-u'},
+        {'active': 'volume-u', '../a': 'volume-u.a'},
+        {'active': 'volume-u', 'a': 7},
+        ['active'],
+    )
+    def test_what_info_could_not_hold(self, content: object) -> None:
+        self.change(2, 'content', content)
+        self.assert_corrupt()
+
+    @ddt.data('7', None, 1.5, [7])
+    def test_cost_that_is_no_number(self, cost: object) -> None:
+        self.begin()
+        content = json.loads(self.path.read_text())
+        content['plan']['cost'] = cost
+        self.path.write_text(json.dumps(content))
+        self.assert_corrupt('cost is')
+
+    @ddt.data(
+        ('name', 'volume-v', 'volume-v'),
+        ('directory', 7, 'directory is 7'),
+        ('hosts', [7], 'hosts is'),
+        ('attached', 'yes', 'attached is'),
+    )
+    @ddt.unpack
+    def test_wrong_target(
+        self, field: str, value: object, reason: str
+    ) -> None:
+        self.begin()
+        content = json.loads(self.path.read_text())
+        content['target'][field] = value
+        self.path.write_text(json.dumps(content))
+        self.assert_corrupt(reason)
+
+    @ddt.data({'guest': 7}, {'guest': None}, {'guest': ['run']})
+    def test_notes_that_are_no_text(self, notes: object) -> None:
+        self.begin()
+        content = json.loads(self.path.read_text())
+        content['notes'] = notes
+        self.path.write_text(json.dumps(content))
+        self.assert_corrupt('its notes are')
+
+    def test_symlink_is_not_followed(self) -> None:
+        self.begin()
+        self.path.rename(self.directory / 'away')
+        self.path.symlink_to(self.directory / 'away')
+        self.assert_corrupt('not a regular file')
+
+    def test_pipe_does_not_block(self) -> None:
+        os.mkfifo(self.path)
+        self.assert_corrupt('not a regular file')
+
+    def test_error_is_one_short_line(self) -> None:
+        self.begin()
+        content = json.loads(self.path.read_text())
+        content['plan']['\ud800\n' + 'x' * 100000] = 1
+        self.path.write_text(json.dumps(content))
+        error = self.assertRaises(exception.JournalCorrupt, self.find)
+        self.assertTrue(str(error).isprintable())
+        self.assertLess(len(str(error)), 1000)
+
     def test_journal_of_another_volume(self) -> None:
         self.begin()
         self.path.rename(self.directory / 'volume-v.journal')

@@ -36,6 +36,9 @@ from volume_driver.images import header
 _ENTRY = 8
 # QEMU's own limit for an L1 table.
 _MAX_L1 = 32 << 20
+# Bytes of all L2 tables: those of 2 TiB that are allocated, in clusters of
+# 64 KiB. A small file can name one table for each entry of a large L1 table.
+_MOST_TABLES = 256 << 20
 _OFFSET = 0x00FF_FFFF_FFFF_FE00
 _COMPRESSED = 62
 _BITS = 64
@@ -107,19 +110,21 @@ def _read(fd: int, found: header.Header, limit: int | None) -> Clusters | None:
     wanted = -(-found.size // (span * found.cluster_size))
     if found.l1_size < wanted or wanted * _ENTRY > _MAX_L1:
         return None
-    first = os.pread(fd, wanted * _ENTRY, found.l1_offset)
+    first = header.pread(fd, wanted * _ENTRY, found.l1_offset)
     if len(first) != wanted * _ENTRY:
         return None
-    used = {
-        index: offset & _OFFSET
-        for index, (offset,) in enumerate(_OF_L1.iter_unpack(first))
-        if offset & _OFFSET
-    }
-    if limit is not None and len(used) > limit:
-        return None
+    most = _MOST_TABLES // found.cluster_size
+    if limit is not None:
+        most = min(most, limit)
+    used = {}
+    for index, (offset,) in enumerate(_OF_L1.iter_unpack(first)):
+        if offset & _OFFSET:
+            used[index] = offset & _OFFSET
+            if len(used) > most:
+                return None
     tables = {}
     for index, offset in used.items():
-        raw = os.pread(fd, found.cluster_size, offset)
+        raw = header.pread(fd, found.cluster_size, offset)
         if len(raw) != found.cluster_size:
             return None
         table = _parse(raw)

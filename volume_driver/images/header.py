@@ -113,6 +113,17 @@ def open_image(path: str) -> int:
     return fd
 
 
+def pread(fd: int, length: int, at: int) -> bytes:
+    """Read from a place that an image names, wherever that is.
+
+    :returns: as much as there is, nothing behind the end
+    """
+    # The system refuses offsets that no file can have.
+    if at >= os.fstat(fd).st_size:
+        return b''
+    return os.pread(fd, length, at)
+
+
 def has_magic(path: str) -> bool:
     """Tell whether a file begins as a qcow2 image does."""
     fd = open_image(path)

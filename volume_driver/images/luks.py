@@ -136,7 +136,7 @@ def _read(path: str, at: int = 0) -> tuple[bytes, int]:
     """Return what can be a header, and the length of the file."""
     fd = header.open_image(path)
     try:
-        return os.pread(fd, _WHOLE, at), os.fstat(fd).st_size
+        return header.pread(fd, _WHOLE, at), os.fstat(fd).st_size
     finally:
         os.close(fd)
 

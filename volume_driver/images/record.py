@@ -24,10 +24,12 @@ import os
 
 from volume_driver import exception
 from volume_driver import files
+from volume_driver import foreign
 from volume_driver import names
 from volume_driver.images import trust
 
 _VERSION = 1
+_MAX_BYTES = 65536
 
 
 def path_of(directory: str, volume: str) -> str:
@@ -46,17 +48,16 @@ def base_format(directory: str, volume: str) -> str | None:
     """Return the recorded format of a volume's base; None without a record.
 
     :raises RecordCorrupt: when the record is not one of ours
+    :raises FileOperationFailed: when it cannot be read
     """
     path = path_of(directory, volume)
-    try:
-        with open(path, 'rb') as stream:
-            text = stream.read(65536)
-    except FileNotFoundError:
-        return None
 
     def corrupt(reason: str) -> exception.RecordCorrupt:
-        return exception.RecordCorrupt(path=path, reason=reason)
+        return exception.RecordCorrupt(path=path, reason=foreign.shown(reason))
 
+    text = files.read(path, _MAX_BYTES, corrupt)
+    if text is None:
+        return None
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -254,6 +254,7 @@ class FuzzTest(base.TestCase):
         self.parse(_with('v3-overlay', field, (value >> shift) & limit))
 
 
+@ddt.ddt
 class ReadTest(base.TestCase):
     def setUp(self) -> None:
         super().setUp()
@@ -322,6 +323,14 @@ class ReadTest(base.TestCase):
     def test_directory(self) -> None:
         self.path.mkdir()
         self.assert_not_trusted('not a regular file')
+
+    @ddt.data(600, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
+    def test_nothing_is_behind_the_end(self, at: int) -> None:
+        self.path.write_bytes(b'x' * 600)
+        fd = header.open_image(str(self.path))
+        self.addCleanup(os.close, fd)
+        self.assertEqual(b'', header.pread(fd, 512, at))
+        self.assertEqual(b'x', header.pread(fd, 512, 599))
 
     def test_no_descriptor_is_left_open(self) -> None:
         def opened() -> set[str]:

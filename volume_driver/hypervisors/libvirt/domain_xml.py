@@ -23,6 +23,9 @@ import os
 
 from lxml import etree
 
+from volume_driver import exception
+from volume_driver import foreign
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -85,9 +88,25 @@ class Disk:
 
 
 def parse(xml: str) -> etree._Element:
-    """Parse domain XML, with entities and network off."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True)
-    return etree.fromstring(xml.encode(), parser)
+    """Parse domain XML, with entities and network off.
+
+    :raises DomainXmlInvalid: when it is none, or declares anything, as
+        libvirt never does: in attributes entities are resolved all the same
+    """
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False
+    )
+    try:
+        root = etree.fromstring(xml.encode(), parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise _invalid(str(error)) from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise _invalid('it has a document type')
+    return root
+
+
+def _invalid(reason: str) -> exception.DomainXmlInvalid:
+    return exception.DomainXmlInvalid(reason=foreign.shown(reason))
 
 
 def disks(xml: str) -> tuple[Disk, ...]:
@@ -111,7 +130,9 @@ def targets(xml: str) -> tuple[str, ...]:
 def _disk(element: etree._Element) -> Disk | None:
     target = element.find('target')
     source = element.find('source')
-    if target is None or source is None or source.get('file') is None:
+    if target is None or source is None:
+        return None
+    if target.get('dev') is None or source.get('file') is None:
         return None
     driver = element.find('driver')
     return Disk(

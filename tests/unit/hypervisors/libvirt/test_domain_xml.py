@@ -17,6 +17,7 @@ from lxml import etree
 
 from tests import base
 from tests import data
+from volume_driver import exception
 from volume_driver.hypervisors.libvirt import domain_xml
 
 VOLUME = 'volume-1b4e28ba-2fa1-41d2-883f-b9a761bde3fb'
@@ -168,6 +169,11 @@ class DisksTest(base.TestCase):
         )
         self.assertEqual(('a', 'b'), found.names)
 
+    def test_disk_that_cannot_be_named_is_none(self) -> None:
+        self.assertEqual(
+            (), self.disks("<disk><source file='/b'/><target bus='x'/></disk>")
+        )
+
     def test_mirror_onto_what_is_no_file(self) -> None:
         (found,) = self.disks(
             "<disk type='file'><source file='/b'/><target dev='a'/>"
@@ -176,33 +182,89 @@ class DisksTest(base.TestCase):
         self.assertEqual(domain_xml.Mirror('', 'copy', ''), found.mirror)
 
 
+@ddt.ddt
 class EntitiesTest(base.TestCase):
     """XML is libvirt's own, and yet nothing but it is ever read."""
 
-    def domain(self, entity: str) -> str:
+    def assert_refused(self, xml: str, reason: str) -> None:
+        for read in (
+            domain_xml.disks,
+            domain_xml.targets,
+            lambda xml: domain_xml.with_source(xml, 'vda', '/c', 'raw'),
+        ):
+            error = self.assertRaises(exception.DomainXmlInvalid, read, xml)
+            self.assertRegex(str(error), reason)
+            self.assertNotIn('the secret', str(error))
+
+    def domain(self, declared: str, file: str = '', serial: str = '') -> str:
         return (
-            f'<!DOCTYPE domain [<!ENTITY x {entity}>]>'
-            "<domain><devices><disk type='file'><source file='/b'/>"
-            "<target dev='vda'/><serial>&x;</serial></disk></devices></domain>"
+            f'<!DOCTYPE domain [{declared}]>'
+            f"<domain><devices><disk type='file'><source file='{file}'/>"
+            f"<target dev='vda'/><serial>{serial}</serial></disk></devices>"
+            '</domain>'
         )
 
-    def test_external_entity_is_not_read(self) -> None:
+    @ddt.data(
+        ('<!ENTITY x SYSTEM "{}">', '', '&x;'),
+        ('<!ENTITY x SYSTEM "{}">', '&x;', ''),
+        ('<!ENTITY % x SYSTEM "{}"> %x;', '', ''),
+        ('<!ENTITY x SYSTEM "http://127.0.0.1:1/">', '', '&x;'),
+    )
+    @ddt.unpack
+    def test_external_entity_is_not_read(
+        self, declared: str, file: str, serial: str
+    ) -> None:
         secret = self.temp_dir() / 'secret'
         secret.write_text('the secret')
-        xml = self.domain(f'SYSTEM "{secret.as_uri()}"')
-        (found,) = domain_xml.disks(xml)
-        self.assertNotIn('secret', found.serial or '')
-        changed = domain_xml.with_source(xml, 'vda', '/c', 'raw')
-        self.assertNotIn('the secret', changed)
+        declared = declared.format(secret.as_uri())
+        self.assert_refused(
+            self.domain(declared, file, serial), 'document type|ntity'
+        )
 
-    def test_internal_entity_is_not_expanded(self) -> None:
-        (found,) = domain_xml.disks(self.domain('"expanded"'))
-        self.assertNotIn('expanded', found.serial or '')
+    @ddt.data(('', '&x;'), ('&x;', ''))
+    @ddt.unpack
+    def test_internal_entity_is_not_expanded(
+        self, file: str, serial: str
+    ) -> None:
+        xml = self.domain('<!ENTITY x "expanded">', file, serial)
+        self.assert_refused(xml, 'document type')
+
+    @ddt.data(('', '&e9;'), ('&e9;', ''))
+    @ddt.unpack
+    def test_billion_laughs(self, file: str, serial: str) -> None:
+        laughs = ''.join(
+            f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "ha" * 10}">'
+            for n in range(10)
+        )
+        self.assert_refused(
+            self.domain(laughs, file, serial), 'document type|ntity'
+        )
+
+    def test_default_of_an_attribute_is_not_taken(self) -> None:
+        declared = '<!ATTLIST source index CDATA "7">'
+        self.assert_refused(self.domain(declared, '/b'), 'document type')
 
     def test_external_dtd_is_not_loaded(self) -> None:
         missing = pathlib.Path('/nowhere/domain.dtd').as_uri()
-        xml = f'<!DOCTYPE domain SYSTEM "{missing}"><domain/>'
-        self.assertEqual((), domain_xml.disks(xml))
+        self.assert_refused(
+            f'<!DOCTYPE domain SYSTEM "{missing}"><domain/>', 'document type'
+        )
+
+    @ddt.data('', 'text', '<domain>', '<domain/>x', '<a>\0</a>', '\ud800')
+    def test_no_xml(self, xml: str) -> None:
+        self.assert_refused(xml, 'cannot be read')
+
+    def test_nested_without_end(self) -> None:
+        depth = 100000
+        self.assert_refused('<a>' * depth + '</a>' * depth, 'depth')
+
+    def test_error_is_one_short_line(self) -> None:
+        name = 'x\n' + 'y' * 100000
+        error = self.assertRaises(
+            exception.DomainXmlInvalid, domain_xml.disks, f'<a>&{name};</a>'
+        )
+        self.assertTrue(str(error).isprintable())
+        self.assertLess(len(str(error)), 1000)
 
 
 @ddt.ddt
