@@ -19,6 +19,7 @@ from cinderclient import exceptions
 from tests import base
 from tests.cinder import case
 from tests.fixtures import image_tools
+from tests.fixtures import processes
 from tests.fixtures.cloud import compute
 from tests.fixtures.cloud import configuration
 from tests.fixtures.cloud import separate
@@ -135,23 +136,26 @@ class PausedServicesTest(base.TestCase):
     def test_what_no_test_uses_does_nothing_and_goes_on(self) -> None:
         ones = (configuration.qcow2(),), (configuration.nfs(),)
         first, second = (services.shared(*backends) for backends in ones)
-        self.assertEqual(['T', 'S'], [state(first.pid), state(second.pid)])
+        wait_state(first.pid, stopped=True)
+        wait_state(second.pid, stopped=False)
 
         again = services.shared(*ones[0])
 
         self.assertIs(first, again)
-        self.assertEqual('T', state(second.pid))
+        wait_state(second.pid, stopped=True)
         tenant = first.tenant()
         volume = tenant.create_volume(1)
         tenant.delete_volume(volume)
 
 
-def state(pid: int) -> str:
-    """Return the letter that the kernel has for what a process does."""
-    text = pathlib.Path(f'/proc/{pid}/stat').read_text()
-    letter = text.rpartition(')')[2].split()[0]
-    # Busy or asleep, as it happens.
-    return 'T' if letter == 'T' else 'S'
+def wait_state(pid: int, *, stopped: bool) -> None:
+    """Wait until a process is stopped by a signal, or until it is not."""
+
+    def look() -> bool:
+        text = pathlib.Path(f'/proc/{pid}/stat').read_text()
+        return (text.rpartition(')')[2].split()[0] == 'T') == stopped
+
+    processes.wait_until(look, f'process {pid}: stopped={stopped}', 30.0)
 
 
 class OwnServicesTest(base.TestCase):

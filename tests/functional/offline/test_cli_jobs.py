@@ -37,7 +37,7 @@ class SlowTestCase(test_cli.CliTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.text = self.config_file.read_text()
-        self.limit(10)
+        self.limit(6)
         self.output('volume', 'create', test_cli.ID, '--size', '1')
         self.output('snapshot', 'create', test_cli.ID, 'a')
         overlay = self.directory / f'{test_cli.NAME}.a'
@@ -172,7 +172,7 @@ class InterruptedTest(SlowTestCase):
 class PulledTest(SlowTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.limit(10, 'pull')
+        self.limit(6, 'pull')
         self.output('snapshot', 'create', test_cli.ID, 'b')
 
     def test_it_is_limited_and_gone_on_with(self) -> None:
@@ -180,7 +180,7 @@ class PulledTest(SlowTestCase):
         base, lower, upper = (self.directory / name for name in names)
         before = image_tools.content(upper, 'qcow2')
         with self.deleting('b', '.b') as process:
-            # All of it takes nine seconds, and it has just begun.
+            # All of it takes sixteen seconds, and it has just begun.
             copied = upper.stat().st_blocks * 512
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate(timeout=_TIMEOUT)
