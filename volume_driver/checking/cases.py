@@ -116,9 +116,14 @@ class Case:
         An overlay may outlive the snapshot that it is named after, so the
         files alone do not tell.
         """
-        if self.known is None or self.known.snapshots is None:
+        if self.known is None:
             raise Refused(
                 'which snapshots there are is not known; give --records'
+            )
+        if self.known.snapshots is None:
+            raise Refused(
+                'the record of the volume does not say which snapshots there '
+                'are; add "snapshots" to what --records has'
             )
         return self.known.snapshots
 

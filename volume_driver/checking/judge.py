@@ -84,16 +84,20 @@ def _is_none_of_ours(facts: seen.Facts) -> bool:
 
 
 def _own_files(facts: seen.Facts) -> Found:
-    if facts.info_problem is not None:
+    info_problem = facts.info_problem
+    if info_problem is None and walks.is_headless(facts):
+        info_problem = 'there is no .info, and the images are one chain'
+    if info_problem is not None:
         tops = ', '.join(walks.tops(facts)) or 'none'
         yield findings.Finding(
             facts.volume,
             'info-corrupt',
             facts.volume + names.INFO,
-            facts.info_problem.rstrip('.'),
+            info_problem.rstrip('.'),
             'which image is active, and the overlay of each snapshot',
-            'Restore it from a backup, or write it anew from the chain; by '
-            f'the headers the uppermost image is {tops}.',
+            f'By the headers the uppermost image is {tops}. "volume-driver '
+            'repair --records FILE" writes it anew if that can be proved; '
+            'else restore it from a backup.',
         )
     if facts.record_problem is not None:
         yield findings.Finding(

@@ -42,10 +42,22 @@ class Walk:
 
 def walk(facts: seen.Facts) -> Walk:
     """Follow the backing names from the active image."""
-    if facts.info_problem is not None:
+    if facts.info_problem is not None or is_headless(facts):
         return Walk(None)
     active = facts.info.active if facts.info else facts.volume
     return walk_from(facts, active)
+
+
+def is_headless(facts: seen.Facts) -> bool:
+    """Tell whether a whole chain is there, and nothing says which is active.
+
+    After a pull the base has the name of an overlay; without ``.info`` it
+    would have to have that of the volume.
+    """
+    if facts.info is not None or facts.volume in facts.images:
+        return False
+    uppermost = tops(facts)
+    return len(uppermost) == 1 and walk_from(facts, uppermost[0]).complete
 
 
 def walk_from(facts: seen.Facts, active: str) -> Walk:

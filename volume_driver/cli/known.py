@@ -24,6 +24,8 @@ import typing
 from volume_driver.checking import facts
 from volume_driver.cli import records
 
+_IDS = frozenset({'id', 'volume'})
+
 Row = collections.abc.Mapping[str, typing.Any]
 
 
@@ -61,7 +63,13 @@ def read(path: str) -> dict[str, facts.Known]:
 
 def _rows(text: str) -> list[Row]:
     if not text.lstrip().startswith('['):
-        return list(csv.DictReader(text.splitlines()))
+        rows = csv.DictReader(text.splitlines())
+        named = {str(each).lower() for each in rows.fieldnames or ()}
+        if not named & _IDS:
+            raise ValueError(
+                'it is neither a JSON list nor CSV with a column "id"'
+            )
+        return list(rows)
     found = json.loads(text)
     if not all(isinstance(row, dict) for row in found):
         raise ValueError('not all in the list are objects')

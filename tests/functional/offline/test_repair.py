@@ -237,6 +237,14 @@ class BrokenTest(RepairTestCase):
         self.assertEqual(repair.FAILED, outcome.outcome)
         self.assertIn('wrote to it meanwhile', outcome.text)
 
+    def test_info_gone_after_a_pull(self) -> None:
+        volume = self.make_two()
+        volume.delete_snapshot(next(iter(volume.snapshots.values())), 'pull')
+        self.assertFalse(volume.made.path(volume.record.name).exists())
+        volume.made.path(f'{volume.record.name}.info').unlink()
+        self.assert_mended(volume, 1)
+        self.assert_goes_on(volume)
+
     def test_forged_header(self) -> None:
         volume = self.make_two('raw')
         way = broken.Broken(volume)

@@ -181,6 +181,24 @@ class JudgeTest(base.TestCase):
         )
 
 
+class HeadlessTest(base.TestCase):
+    """After a pull the base has the name of an overlay, and .info is gone."""
+
+    def chain(self) -> facts.Facts:
+        found = seen.without(seen.volume(info=None), seen.VOLUME)
+        return seen.having(found, seen.qcow2(A))
+
+    def test_a_whole_chain_lacks_its_info(self) -> None:
+        self.assertEqual(
+            [('info-corrupt', 'volume-u.info')], seen.told(self.chain())
+        )
+
+    def test_less_than_a_chain_lacks_an_image(self) -> None:
+        found = seen.without(seen.volume(info=None), seen.VOLUME)
+        kinds = {kind for kind, _ in seen.told(found)}
+        self.assertEqual({'missing-image'}, kinds)
+
+
 class UnfinishedTest(base.TestCase):
     journal = facts.Journal(
         'delete snapshot a', 'here, pid 1', 'noon', frozenset({A})

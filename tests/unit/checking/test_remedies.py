@@ -177,9 +177,17 @@ class InfoTest(RemediesTestCase):
         for found in (self.lost(), gone):
             self.check_done(found, repairs.WriteInfo(INFO), known=BOTH)
 
+    def test_written_anew_after_a_pull(self) -> None:
+        found = seen.without(seen.volume(info=None), V)
+        found = seen.having(found, seen.qcow2(A))
+        known = facts.Known(snapshots=frozenset('b'))
+        self.check_done(
+            found, repairs.WriteInfo(info.Info(B, {'b': B})), known=known
+        )
+
     def test_not_without_records(self) -> None:
         self.check_refused(self.lost(), 'give --records')
-        self.check_refused(self.lost(), 'give --records', facts.Known(1))
+        self.check_refused(self.lost(), 'add "snapshots"', facts.Known(1))
 
     @ddt.data('a', 'abc', '')
     def test_not_with_other_snapshots(self, ids: str) -> None:
