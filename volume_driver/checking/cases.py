@@ -57,6 +57,10 @@ class Case:
             raise Refused(f'the header of {name} cannot be read')
         return found
 
+    def named_after(self, overlay: str) -> str:
+        """Return the id of the snapshot that an overlay was made for."""
+        return overlay.removeprefix(f'{self.facts.volume}.')
+
     def seen_all(self) -> None:
         """Refuse where not all could be looked at, or something is open."""
         facts = self.facts

@@ -81,15 +81,21 @@ def _leftover(case: cases.Case) -> _Actions:
     return (repairs.SetAside(name),)
 
 
-def _orphan(case: cases.Case) -> _Actions:
+def _removable(case: cases.Case) -> str:
+    """Return the image it is about; refuse where somebody may need it."""
     name = case.finding.file
     case.unused()
     case.sound()
-    case.complete()
     case.startable(name)
     for above in walks.above(case.facts, name):
         raise cases.Refused(f'{above} lies on top of it')
-    snapshot = name.removeprefix(f'{case.facts.volume}.')
+    return name
+
+
+def _orphan(case: cases.Case) -> _Actions:
+    name = _removable(case)
+    case.complete()
+    snapshot = case.named_after(name)
     if case.known and snapshot in (case.known.snapshots or ()):
         raise cases.Refused(f'the records have a snapshot {snapshot}')
     return (repairs.SetAside(name),)
@@ -100,12 +106,7 @@ def _orphan_overlay(case: cases.Case) -> _Actions:
         return _rebuilt_info(case)
     if case.facts.guests:
         return _follow_guest(case)
-    name = case.finding.file
-    case.unused()
-    case.sound()
-    case.startable(name)
-    for above in walks.above(case.facts, name):
-        raise cases.Refused(f'{above} lies on top of it')
+    name = _removable(case)
     return (repairs.SetAside(name, blank_over=case.complete().active),)
 
 
@@ -129,7 +130,7 @@ def _follow_guest(case: cases.Case) -> _Actions:
     if top == active:
         raise cases.Refused('.info names what it runs on already')
     for name in whole.images[whole.images.index(active) + 1 :]:
-        snapshot = name.removeprefix(f'{case.facts.volume}.')
+        snapshot = case.named_after(name)
         if snapshot not in case.snapshots():
             raise cases.Refused(f'the records have no snapshot {snapshot}')
         if snapshot in content.snapshots:
@@ -154,10 +155,7 @@ def _rebuilt_info(case: cases.Case) -> _Actions:
     if not whole.complete or len(whole.images) != len(case.facts.images):
         raise cases.Refused('the images are not one whole chain')
     case.shown_to_guests(whole.images)
-    overlays = {
-        name.removeprefix(f'{case.facts.volume}.'): name
-        for name in whole.images[1:]
-    }
+    overlays = {case.named_after(name): name for name in whole.images[1:]}
     if case.snapshots() != overlays.keys():
         raise cases.Refused(
             'the overlays are not named like the snapshots of the records '
@@ -190,7 +188,7 @@ def _info_mismatch(case: cases.Case) -> _Actions:
 
 def _listed_again(case: cases.Case, content: info.Info, name: str) -> _Actions:
     """Give an overlay its line in ``.info`` back; see _rebuilt_info."""
-    snapshot = name.removeprefix(f'{case.facts.volume}.')
+    snapshot = case.named_after(name)
     missing = case.snapshots() - content.snapshots.keys()
     if snapshot not in missing or snapshot in content.snapshots:
         raise cases.Refused(

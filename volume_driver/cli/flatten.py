@@ -23,6 +23,7 @@ from volume_driver.cli import arguments
 from volume_driver.cli import check
 from volume_driver.cli import known
 from volume_driver.cli import progress
+from volume_driver.cli import records
 from volume_driver.cli import snapshot
 
 
@@ -51,15 +52,16 @@ class Flatten(app.Exemplified, command.Command):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         volume = arguments.volume(parsed_args)
         if parsed_args.keep_snapshots:
-            self._keep(parsed_args, volume.name)
+            self._keep(parsed_args, volume)
             return
         if not parsed_args.yes:
             driver = app.of(self).reading()
-            content = driver.describe(volume, guest=False)
-            parsed_args.snapshots = [
-                layer.snapshot for layer in content.layers if layer.snapshot
+            layers = driver.describe(volume, guest=False).layers
+            found = [
+                records.Snapshot(layer.snapshot, volume)
+                for layer in layers
+                if layer.snapshot
             ]
-            found = arguments.snapshots(parsed_args)
             for each in driver.forecast_deletion(found):
                 self.app.stdout.write(f'{snapshot.in_words(each)}\n')
             return
@@ -67,18 +69,19 @@ class Flatten(app.Exemplified, command.Command):
         with progress.shown(driver.watch(volume), self.app.stderr):
             driver.flatten(volume)
 
-    def _keep(self, parsed_args: argparse.Namespace, name: str) -> None:
-        records = parsed_args.records or {}
-        if name not in records or records[name].snapshots is None:
+    def _keep(
+        self, parsed_args: argparse.Namespace, volume: records.Volume
+    ) -> None:
+        record = (parsed_args.records or {}).get(volume.name)
+        if record is None or record.snapshots is None:
             app.of(self).parser.error(
                 '--keep-snapshots needs --records with the snapshots of '
-                f'{name}'
+                f'{volume.name}'
             )
-        volume = arguments.volume(parsed_args)
         driver = app.of(self).changing()
         with progress.shown(driver.watch(volume), self.app.stderr):
             merged = driver.flatten_around(
-                volume, records[name].snapshots, parsed_args.yes
+                volume, record.snapshots, parsed_args.yes
             )
         what = 'was merged' if parsed_args.yes else 'would be merged'
         for each in merged:

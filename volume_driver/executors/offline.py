@@ -381,8 +381,6 @@ class OfflineExecutor(base.Executor):
         if not self.defined:
             return
         path = self.path(image or active)
-        below: tuple[str, ...] = ()
-        if secrets.is_encrypted(path, image_format):
-            below = secrets.names_below(path)
+        below = secrets.named_below(path, image_format)
         for disk in self.defined:
             disk.start_from(active, image_format, below)

@@ -135,6 +135,16 @@ def names_below(path: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def named_below(path: str, image_format: str) -> tuple[str, ...]:
+    """Return what a guest's definition has to name below an image.
+
+    That is nothing for one that is not encrypted: QEMU finds it by itself.
+    """
+    if not is_encrypted(path, image_format):
+        return ()
+    return names_below(path)
+
+
 def _node(path: str, alone: bool, above: list[str]) -> dict[str, typing.Any]:
     directory, bare = os.path.split(path)
     volume = bare.partition('.')[0]

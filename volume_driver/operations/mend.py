@@ -244,9 +244,7 @@ class Mender:
     @do.register
     def _start_from(self, action: repairs.StartFrom) -> None:
         path = self._path(action.active)
-        below: tuple[str, ...] = ()
-        if secrets.is_encrypted(path, action.image_format):
-            below = secrets.names_below(path)
+        below = secrets.named_below(path, action.image_format)
         found = self.context.hypervisor.find_all(self.target)
         for disk in (*found.defined, *found.next_starts):
             if disk.guest == action.guest:
