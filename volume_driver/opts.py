@@ -59,6 +59,15 @@ _OPTS: list[cfg.Opt] = [
         'the image below, by a pull of the image below into its '
         'overlay, or (auto) by whichever copies fewer bytes.',
     ),
+    cfg.BoolOpt(
+        'keep_active_name',
+        default=False,
+        help='Let the active image of a volume that is attached keep its '
+        'name when a snapshot is deleted, for where something else than '
+        'libvirt keeps that name and would start a guest from it. What '
+        'would end on the image below ends on an empty overlay then. The '
+        'plugin nova does so always.',
+    ),
     cfg.IntOpt(
         'merge_bandwidth',
         default=0,
@@ -128,6 +137,7 @@ class Settings:
     hypervisor: str = 'libvirt'
     libvirt_uri: str = 'qemu:///system'
     merge_direction: str = 'auto'
+    keep_active_name: bool = False
     merge_bandwidth: int = 0
     quiesce: str = 'auto'
     convergence_timeout: int = 60

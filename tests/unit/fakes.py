@@ -118,6 +118,19 @@ class Disk(hypervisors.GuestDisk, _Failing):
             self.images.remove(top)
         progress.mark()
 
+    def commit_in_place(
+        self,
+        top: str,
+        base: str,
+        renew: collections.abc.Callable[[], None],
+        progress: hypervisors.Progress,
+    ) -> None:
+        self.call('commit_in_place', top, base)
+        at = self.images.index(base) + 1
+        self.images[at:] = [top]
+        renew()
+        progress.mark()
+
     def pull(
         self,
         pulled: str,

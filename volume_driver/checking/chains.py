@@ -18,6 +18,7 @@ import collections.abc
 import itertools
 
 from volume_driver import chain
+from volume_driver import info
 from volume_driver import names
 from volume_driver.checking import facts as seen
 from volume_driver.checking import findings
@@ -175,8 +176,16 @@ def _snapshots(facts: seen.Facts, walk: walks.Walk) -> Found:
             '.info is what a deletion left that was cut off. Keep the file '
             'until that is known.',
         )
+    yield from _overlays(facts, facts.info, overlays)
+
+
+def _overlays(
+    facts: seen.Facts, content: info.Info, overlays: tuple[str, ...]
+) -> Found:
     for name in overlays:
-        snapshot_id = facts.info.snapshot_of(name)
+        snapshot_id = content.snapshot_of(name)
+        if snapshot_id is None and name in facts.nameless:
+            continue
         if snapshot_id is None:
             yield findings.Finding(
                 facts.volume,

@@ -120,6 +120,7 @@ class Facts:
     :param images: those of them that have the name of an image, by name
     :param info: None where there is none, or none that can be read
     :param record: the recorded format of the base
+    :param nameless: overlays that may be without a snapshot
     :param info_problem: why ``.info`` cannot be trusted, likewise the others
     :param guests: running ones
     :param looked_at: where guests were looked for; None when nobody could be
@@ -134,6 +135,7 @@ class Facts:
     info: info.Info | None = None
     info_problem: str | None = None
     record: str | None = None
+    nameless: frozenset[str] = frozenset()
     record_problem: str | None = None
     journal: Journal | None = None
     journal_problem: str | None = None

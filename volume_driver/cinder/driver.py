@@ -39,6 +39,7 @@ from volume_driver.cinder import images
 from volume_driver.cinder import keys
 from volume_driver.cinder import manage
 from volume_driver.cinder import migrate
+from volume_driver.cinder import nova
 from volume_driver.cinder import opts
 from volume_driver.cinder import progress
 from volume_driver.cinder import records
@@ -198,6 +199,7 @@ class Qcow2Driver(
         keys.check(core, snapshot.volume)
         core.create_snapshot(snapshot)
         records.keep(core, snapshot.volume)
+        nova.let_know(core, snapshot)
 
     @errors.translated(cinder_exception.SnapshotIsBusy)
     def delete_snapshot(self, snapshot: Any) -> None:

@@ -57,7 +57,11 @@ def settle(context: typing.Any, host: str, shares: backend.Backend) -> None:
     restoring = objects.SnapshotList.get_by_host(
         context, host, {'status': fields.SnapshotStatus.RESTORING}
     )
-    for snapshot in restoring:
+    # Nova was being told of one, which was complete by then.
+    updating = objects.SnapshotList.get_by_host(
+        context, host, {'status': fields.SnapshotStatus.UPDATING}
+    )
+    for snapshot in (*restoring, *updating):
         _set(snapshot, fields.SnapshotStatus.AVAILABLE)
     for status in ('extending', 'reverting'):
         for volume in objects.VolumeList.get_all_by_host(

@@ -22,6 +22,7 @@ import functools
 
 from volume_driver import exception
 from volume_driver import files
+from volume_driver import names
 from volume_driver.executors import base
 from volume_driver.executors import offline
 from volume_driver.hypervisors import base as hypervisor
@@ -61,6 +62,10 @@ class LiveExecutor(offline.OfflineExecutor):
         return False  # going through the barrier once more does no harm
 
     @is_done.register
+    def _(self, step: plan.CommitInPlace, progress: base.Progress) -> bool:
+        return progress.marked
+
+    @is_done.register
     def _(self, step: plan.Pull, progress: base.Progress) -> bool:
         return False
 
@@ -90,6 +95,27 @@ class LiveExecutor(offline.OfflineExecutor):
         self.disk.commit(step.top, step.base, progress)
         if step.above is None:
             progress.note(step.top, files.trace(self.path(step.top)))
+
+    @do.register
+    def _(self, step: plan.CommitInPlace, progress: base.Progress) -> None:
+        self._check_pivoted(step, progress)
+        part = self.path(step.top) + names.PART
+        if step.top in self.disk.chain():
+            self._refuse_diverged(step, progress)
+            progress.note(step.base, None)
+            backing = step.base, step.base_format
+            part = self.prepare_overlay(step.top, backing, step.size)
+
+        def renew() -> None:
+            if files.is_file(part):
+                progress.note(step.base, files.trace(self.path(step.base)))
+                files.rename(part, self.path(step.top))
+
+        try:
+            self.disk.commit_in_place(step.top, step.base, renew, progress)
+        except exception.Refused:
+            files.discard(part)
+            raise
 
     @do.register
     def _(self, step: plan.Pull, progress: base.Progress) -> None:
@@ -185,7 +211,7 @@ class LiveExecutor(offline.OfflineExecutor):
 
     @undo.register
     def _(self, step: plan.Switch) -> None:
-        if self.disk.chain()[-1] != step.below:
+        if self.disk.unsure or self.disk.chain()[-1] != step.below:
             raise base.CannotUndo(step)
 
     @undo.register

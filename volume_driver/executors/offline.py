@@ -27,70 +27,20 @@ from volume_driver import files
 from volume_driver import info
 from volume_driver import names
 from volume_driver.executors import base
-from volume_driver.hypervisors import base as hypervisor
+from volume_driver.executors import images
 from volume_driver.images import allocation
-from volume_driver.images import header
 from volume_driver.images import locks
 from volume_driver.images import qemu_img
 from volume_driver.images import reader
 from volume_driver.images import record
 from volume_driver.images import secrets
-from volume_driver.images import trust
 from volume_driver.planning import plan
 
 LOG = log.getLogger(__name__)
 
 
-class OfflineExecutor(base.Executor):
-    """Steps on the files of one volume.
-
-    :param defined: disks of guests that are shut off
-    :param bandwidth: limit of a merge in MiB/s, 0 for none
-    :param unlock: asks for the key if the volume is encrypted
-    """
-
-    def __init__(
-        self,
-        directory: str,
-        volume: str,
-        execute: qemu_img.Execute,
-        defined: tuple[hypervisor.DefinedDisk, ...] = (),
-        bandwidth: int = 0,
-        unlock: secrets.Unlock | None = None,
-    ) -> None:
-        self.directory = directory
-        self.volume = volume
-        self.execute = execute
-        self.defined = defined
-        self.bandwidth = bandwidth
-        self._unlock = unlock
-
-    def path(self, name: str) -> str:
-        return os.path.join(self.directory, name)
-
-    def backing_of(self, name: str) -> str | None:
-        backing = header.read(self.path(name)).backing
-        return trust.plain(backing) if backing else None
-
-    def key_of(
-        self, name: str, image_format: str = 'qcow2'
-    ) -> secrets.Key | None:
-        """Return what opens an image and all below it; None if it is plain.
-
-        It is tried: nothing may be changed on the strength of a wrong one.
-
-        :raises PassphraseMissing, PassphraseWrong: when they stay closed
-        """
-        path = self.path(name)
-        if not secrets.is_encrypted(path, image_format):
-            return None
-        if self._unlock is None:
-            raise exception.PassphraseMissing(
-                volume=self.volume, reason='nobody can be asked for it'
-            )
-        key = self._unlock()
-        qemu_img.probe(self.execute, path, self.volume, key)
-        return key
+class OfflineExecutor(images.ImageExecutor):
+    """Steps on the files of one volume, by qemu-img."""
 
     # -- has it happened? ----------------------------------------------------
 
@@ -134,6 +84,10 @@ class OfflineExecutor(base.Executor):
         )
 
     @is_done.register
+    def _(self, step: plan.CommitInPlace, progress: base.Progress) -> bool:
+        return progress.marked
+
+    @is_done.register
     def _(self, step: plan.Empty, progress: base.Progress) -> bool:
         """Tell whether the overlay was emptied, or was written to since.
 
@@ -150,6 +104,10 @@ class OfflineExecutor(base.Executor):
     @is_done.register
     def _(self, step: plan.Point, progress: base.Progress) -> bool:
         return self.backing_of(step.overlay) == step.backing
+
+    @is_done.register
+    def _(self, step: plan.Remember, progress: base.Progress) -> bool:
+        return step.overlay in record.nameless(self.directory, self.volume)
 
     @is_done.register
     def _(self, step: plan.Record, progress: base.Progress) -> bool:
@@ -182,20 +140,22 @@ class OfflineExecutor(base.Executor):
 
     @do.register
     def _(self, step: plan.CreateOverlay, progress: base.Progress) -> None:
-        self._make_overlay(
+        self.make_overlay(
             step.name, (step.backing, step.backing_format), step.size
         )
 
     @do.register
     def _(self, step: plan.Empty, progress: base.Progress) -> None:
         self.refuse_open(step.overlay)
-        self._make_overlay(
+        self.make_overlay(
             step.overlay, (step.backing, step.backing_format), step.size
         )
 
     @do.register
     def _(self, step: plan.Switch, progress: base.Progress) -> None:
-        self._start_from(step.overlay, 'qcow2')
+        below = self._named_below(step.overlay, 'qcow2')
+        for disk in self.defined:
+            disk.switch_to(step.overlay, 'qcow2', below)
 
     @do.register
     def _(self, step: plan.StartFrom, progress: base.Progress) -> None:
@@ -204,18 +164,46 @@ class OfflineExecutor(base.Executor):
     @do.register
     def _(self, step: plan.Commit, progress: base.Progress) -> None:
         if not allocation.adds_nothing(self.directory, step.top, step.base):
-            self._commit(step)
+            self.commit(step)
         for name in (step.top, step.base):
             progress.note(name, files.trace(self.path(name)))
 
     @do.register
+    def _(self, step: plan.CommitInPlace, progress: base.Progress) -> None:
+        if not self._was_pivoted(step, progress):
+            self._refuse_diverged(step, progress)
+            progress.note(step.base, None)
+            if not allocation.adds_nothing(
+                self.directory, step.top, step.base
+            ):
+                self.commit(step)
+        self.refuse_open(step.top)
+        self.make_overlay(step.top, (step.base, step.base_format), step.size)
+
+    def _refuse_diverged(
+        self, step: plan.CommitInPlace, progress: base.Progress
+    ) -> None:
+        """Refuse to commit into what a guest wrote to after a pivot.
+
+        Somebody may have resumed a guest that we had suspended.
+
+        :raises ImagesDiverged: when one wrote to the base, and the top is
+            still the old one
+        """
+        noted = progress.notes.get(step.base)
+        renewable = files.is_file(self.path(step.top) + names.PART)
+        below = self.path(step.base)
+        if noted and renewable and files.trace(below) != noted:
+            raise exception.ImagesDiverged(top=self.path(step.top), base=below)
+
+    @do.register
     def _(self, step: plan.Pull, progress: base.Progress) -> None:
-        self._point_back(step)
+        self.point_back(step)
         if step.backing and allocation.adds_nothing(
             self.directory, step.pulled, step.backing
         ):
             to = (step.backing, step.backing_format or '')
-            self._point(step.overlay, *to)
+            self.point(step.overlay, *to)
             return
         qemu_img.rebase(
             self.execute,
@@ -228,7 +216,11 @@ class OfflineExecutor(base.Executor):
 
     @do.register
     def _(self, step: plan.Point, progress: base.Progress) -> None:
-        self._point(step.overlay, step.backing, step.backing_format)
+        self.point(step.overlay, step.backing, step.backing_format)
+
+    @do.register
+    def _(self, step: plan.Remember, progress: base.Progress) -> None:
+        record.add_nameless(self.directory, self.volume, step.overlay)
 
     @do.register
     def _(self, step: plan.Record, progress: base.Progress) -> None:
@@ -285,11 +277,13 @@ class OfflineExecutor(base.Executor):
 
     @undo.register
     def _(self, step: plan.Switch) -> None:
-        self._start_from(step.below, step.below_format)
+        below = self._named_below(step.below, step.below_format)
+        for disk in self.defined:
+            disk.switch_back(step.below, step.below_format, below)
 
     @undo.register
     def _(self, step: plan.Pull) -> None:
-        self._point_back(step)
+        self.point_back(step)
 
     @undo.register
     def _(self, step: plan.Empty) -> None:
@@ -324,52 +318,12 @@ class OfflineExecutor(base.Executor):
 
     # -- pieces --------------------------------------------------------------
 
-    def _make_overlay(
-        self, name: str, backing: tuple[str, str], size: int
-    ) -> None:
-        key = self.key_of(*backing)
-        if key is not None:
-            key = key.like(self.path(backing[0]))
-        part = self.path(name) + names.PART
-        files.discard(part)
-        try:
-            qemu_img.create_overlay(self.execute, part, *backing, size, key)
-            files.cover(part, self.path(backing[0]))
-            files.sync(part)
-            files.rename(part, self.path(name))
-        except Exception:
-            files.discard(part)
-            raise
-
-    def _commit(self, step: plan.Commit) -> None:
-        # The image above is opened later on, to be pointed elsewhere.
-        key = self.key_of(step.top) and self.key_of(step.above or step.top)
-        top = self.path(step.top)
-        between = self.backing_of(step.top) != step.base
-        if not between and allocation.is_whole_data(self.directory, step.top):
-            qemu_img.commit_pair(self.execute, top, step.base, self.bandwidth)
-        else:
-            into = step.base if between else None
-            qemu_img.commit(self.execute, top, into, self.bandwidth, key)
-        files.sync(self.path(step.base))
-
     def _keep_base(self, step: plan.Replace) -> None:
         known = record.base_format(self.directory, self.volume)
         # Nothing is to be written on a full filesystem without need.
         if known != step.old_format:
             record.write(self.directory, self.volume, step.old_format)
         self._start_from(step.name, step.old_format)
-
-    def _point(self, overlay: str, backing: str, backing_format: str) -> None:
-        path = self.path(overlay)
-        qemu_img.point(
-            self.execute, path, backing, backing_format, self.key_of(overlay)
-        )
-        files.sync(path)
-
-    def _point_back(self, step: plan.Pull) -> None:
-        if self.backing_of(step.overlay) != step.pulled:
-            self._point(step.overlay, step.pulled, step.pulled_format)
 
     def _start_from(
         self, active: str, image_format: str, image: str = ''
@@ -378,9 +332,12 @@ class OfflineExecutor(base.Executor):
 
         :param image: the file that is about to get that name, if it has not
         """
-        if not self.defined:
-            return
-        path = self.path(image or active)
-        below = secrets.named_below(path, image_format)
+        below = self._named_below(image or active, image_format)
         for disk in self.defined:
             disk.start_from(active, image_format, below)
+
+    def _named_below(self, name: str, image_format: str) -> tuple[str, ...]:
+        """Return what a definition has to name below an image."""
+        if not self.defined:
+            return ()
+        return secrets.named_below(self.path(name), image_format)

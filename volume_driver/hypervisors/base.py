@@ -80,7 +80,12 @@ class Progress(typing.Protocol):
 
 
 class GuestDisk(abc.ABC):
-    """The disk of a running guest that has the volume's chain open."""
+    """The disk of a running guest that has the volume's chain open.
+
+    :ivar unsure: whether it was, or will be, switched is not known just now
+    """
+
+    unsure = False
 
     def __init__(self, guest: str) -> None:
         self.guest = guest
@@ -151,6 +156,26 @@ class GuestDisk(abc.ABC):
         """
 
     @abc.abstractmethod
+    def commit_in_place(
+        self,
+        top: str,
+        base: str,
+        renew: typing.Callable[[], None],
+        progress: Progress,
+    ) -> None:
+        """Merge the active image down, and go on on an empty one.
+
+        As :meth:`commit`; but once the guest, suspended, was switched to the
+        base, the file of the top is renewed and the guest is switched to it.
+        A guest that was left on the base by an earlier call is switched, too.
+
+        :param renew: puts an empty overlay of the base in the place of the
+            top, if that has not happened yet
+        :raises LiveOperationFailed: when the guest goes on on the base for
+            now: then calling it again is right
+        """
+
+    @abc.abstractmethod
     def pull(
         self, pulled: str, backing: str | None, progress: Progress
     ) -> None:
@@ -191,6 +216,15 @@ class DefinedDisk(abc.ABC):
     def __init__(self, guest: str) -> None:
         self.guest = guest
 
+    def is_saved(self) -> bool:
+        """Tell whether the guest goes on with its memory when it is started.
+
+        What its disk shows must not change until then.
+
+        :raises LiveOperationFailed: when that cannot be told
+        """
+        return False
+
     @abc.abstractmethod
     def active(self) -> str | None:
         """Return the name of the image that the guest would start from.
@@ -210,6 +244,25 @@ class DefinedDisk(abc.ABC):
             are encrypted; the definition names these, too
         :raises LiveOperationFailed: when the definition cannot be changed
         """
+
+    def switch_to(
+        self, active: str, image_format: str, below: tuple[str, ...] = ()
+    ) -> None:
+        """Let the guest start from a new overlay of its active image.
+
+        Arguments and errors as of :meth:`start_from`; for a plugin that has
+        to tell somebody else as well.
+        """
+        self.start_from(active, image_format, below)
+
+    def switch_back(
+        self, active: str, image_format: str, below: tuple[str, ...] = ()
+    ) -> None:
+        """Take :meth:`switch_to` back, to the image that was active before.
+
+        :raises LiveOperationFailed: when that is not possible any more
+        """
+        self.start_from(active, image_format, below)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,7 +296,13 @@ class AllFound:
 
 
 class Hypervisor(abc.ABC):
-    """A plugin; made once with the driver's settings."""
+    """A plugin; made once with the driver's settings.
+
+    :cvar keeps_names: the active image of an attached volume has to keep its
+        name, since somebody else would start a guest by it
+    """
+
+    keeps_names = False
 
     def __init__(self, settings: opts.Settings) -> None:
         self.settings = settings

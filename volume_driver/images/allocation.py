@@ -56,6 +56,11 @@ class Costs:
         """Return the bytes that a way, ``commit`` or ``pull``, copies."""
         return {'commit': self.commit, 'pull': self.pull}[way]
 
+    def committing(self, other: Costs) -> Costs:
+        """Return these, but for a commit those of another merge."""
+        exact = (self.exact - {'commit'}) | (other.exact - {'pull'})
+        return Costs(other.commit, self.pull, exact)
+
 
 def estimate(images: collections.abc.Sequence[chain.Image]) -> Costs:
     """Return the most that a merge can copy, from the sizes of the files.

@@ -183,10 +183,16 @@ def base_format(
 
 
 def check_info(
-    found: chain.Chain, content: info.Info, volume: str, cascade: bool = False
+    found: chain.Chain,
+    content: info.Info,
+    volume: str,
+    directory: str,
+    cascade: bool = False,
 ) -> None:
     """Check that ``.info`` describes just this chain.
 
+    :param directory: where ``.record`` is, which has overlays that have lost
+        their snapshot and had to keep their name
     :param cascade: the volume is being deleted: overlays without a snapshot
         are what its earlier steps left
     :raises ChainMismatch: when it does not
@@ -208,7 +214,9 @@ def check_info(
     if cascade:
         return
     for name in overlays:
-        if content.snapshot_of(name) is None:
+        if content.snapshot_of(name) is None and (
+            name not in record.nameless(directory, volume)
+        ):
             raise mismatch(
                 f'the overlay {name} in the chain {found}',
                 'a snapshot in .info for each overlay',

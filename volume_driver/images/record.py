@@ -15,12 +15,18 @@
 The format of a base image is never probed, since a tenant can write a qcow2
 header into a raw volume (CVE-2013-2096). It is written here when a volume is
 made; overlays are always qcow2 by their name.
+
+So are the overlays that are those of no snapshot any more and yet have to
+stay, since the active image keeps its name. ``.info`` has no line for them;
+one that is not written down here may have lost its line there.
 """
 
 from __future__ import annotations
 
+import collections.abc
 import json
 import os
+import typing
 
 from volume_driver import exception
 from volume_driver import files
@@ -39,17 +45,61 @@ def path_of(directory: str, volume: str) -> str:
 
 def write(directory: str, volume: str, base_format: str) -> None:
     """Remember the format of a volume's base image, durably."""
-    content = {'base_format': base_format, 'version': _VERSION}
-    text = json.dumps(content, indent=1, sort_keys=True) + '\n'
-    files.replace(path_of(directory, volume), text.encode())
+    _write(directory, volume, base_format, nameless(directory, volume))
 
 
 def base_format(directory: str, volume: str) -> str | None:
-    """Return the recorded format of a volume's base; None without a record.
+    """Return the recorded format of a volume's base; None without one.
 
     :raises RecordCorrupt: when the record is not one of ours
     :raises FileOperationFailed: when it cannot be read
     """
+    found = _read(directory, volume).get('base_format')
+    return None if found is None else str(found)
+
+
+def add_nameless(directory: str, volume: str, overlay: str) -> None:
+    """Remember, durably, that an overlay is soon that of no snapshot.
+
+    Those that are gone are forgotten.
+
+    :raises RecordCorrupt: when the record is not one of ours
+    """
+    known = nameless(directory, volume)
+    if overlay in known:
+        return
+    there = {
+        name for name in known if files.exists(os.path.join(directory, name))
+    }
+    known_format = base_format(directory, volume)
+    _write(directory, volume, known_format, {*there, overlay})
+
+
+def nameless(directory: str, volume: str) -> frozenset[str]:
+    """Return the overlays that may be without a snapshot.
+
+    :raises RecordCorrupt: when the record is not one of ours
+    """
+    return frozenset(_read(directory, volume).get('nameless', ()))
+
+
+def _write(
+    directory: str,
+    volume: str,
+    known_format: str | None,
+    overlays: collections.abc.Set[str],
+) -> None:
+    content: dict[str, object] = {'version': _VERSION}
+    if known_format is not None:
+        content['base_format'] = known_format
+    if overlays:
+        content['nameless'] = sorted(overlays)
+    text = json.dumps(content, indent=1, sort_keys=True) + '\n'
+    files.replace(path_of(directory, volume), text.encode())
+
+
+def _read(directory: str, volume: str) -> dict[str, typing.Any]:
+    """Return what is recorded, checked; empty without a record."""
     path = path_of(directory, volume)
 
     def corrupt(reason: str) -> exception.RecordCorrupt:
@@ -57,13 +107,21 @@ def base_format(directory: str, volume: str) -> str | None:
 
     text = files.read(path, _MAX_BYTES, corrupt)
     if text is None:
-        return None
+        return {}
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise corrupt(f'it is not JSON ({error})') from error
     if not isinstance(found, dict) or found.get('version') != _VERSION:
         raise corrupt(f'it is not of version {_VERSION}')
-    if found.get('base_format') not in trust.FORMATS:
+    overlays = found.get('nameless', [])
+    if 'base_format' not in found and not overlays:
+        raise corrupt('it says nothing')
+    if found.get('base_format', 'raw') not in trust.FORMATS:
         raise corrupt(f'its base_format is {found.get("base_format")!r}')
-    return str(found['base_format'])
+    if not isinstance(overlays, list) or not all(
+        isinstance(name, str) and names.is_image_of(volume, name)
+        for name in overlays
+    ):
+        raise corrupt(f'its nameless overlays are {overlays!r}')
+    return found

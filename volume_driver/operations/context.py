@@ -73,6 +73,15 @@ class Context:
             *where, found.defined, self.settings.merge_bandwidth, unlock
         )
 
+    def keeps_name_of(
+        self, target: hypervisors.Target, found: hypervisors.Found
+    ) -> bool:
+        """Tell whether a volume's active image is to keep its name now."""
+        if not (self.settings.keep_active_name or self.hypervisor.keeps_names):
+            return False
+        used = found.live is not None or bool(found.defined)
+        return used or target.attached is not False
+
     def key(self, target: hypervisors.Target) -> secrets.Key:
         """Return what opens the images of an encrypted volume.
 
@@ -129,10 +138,17 @@ class State:
         return self.chain.active.size
 
     def refuse_live(self, volume: str, operation: str) -> None:
-        """Refuse an operation while a guest runs.
+        """Refuse an operation while a guest runs, or is saved to go on.
 
-        :raises VolumeInUse: when one does
+        :raises VolumeInUse: when one does, or is
         """
+        for disk in self.found.defined:
+            if disk.is_saved():
+                raise exception.VolumeInUse(
+                    volume=volume,
+                    holder=f'{disk.guest}, suspended to disk,',
+                    operation=operation,
+                )
         if self.found.live is not None:
             raise exception.VolumeInUse(
                 volume=volume,
@@ -168,7 +184,7 @@ def read_files(
         content.active,
         context.settings.volume_format,
     )
-    reader.check_info(found, content, volume, cascade)
+    reader.check_info(found, content, volume, context.directory, cascade)
     return found, content
 
 

@@ -70,11 +70,15 @@ def look(context: contexts.Context, target: hypervisor.Target) -> seen.Facts:
         lambda: info.read(directory, volume),
         unseen,
     )
-    base_format, record_problem = _read(
+    recorded, record_problem = _read(
         record.path_of(directory, volume),
-        lambda: record.base_format(directory, volume),
+        lambda: (
+            record.base_format(directory, volume),
+            record.nameless(directory, volume),
+        ),
         unseen,
     )
+    base_format, nameless = recorded or (None, frozenset())
     journal, journal_problem = _read(
         journals.path_of(directory, volume),
         lambda: journals.find(directory, volume),
@@ -89,6 +93,7 @@ def look(context: contexts.Context, target: hypervisor.Target) -> seen.Facts:
         info=content,
         info_problem=info_problem,
         record=base_format,
+        nameless=nameless,
         record_problem=record_problem,
         journal=_journal(journal) if journal else None,
         journal_problem=journal_problem,

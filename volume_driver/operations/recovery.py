@@ -165,7 +165,8 @@ def _free_leaked(
     whether somebody wrote to them since is still to be told.
     """
     for index, step in enumerate(journal.plan.steps):
-        if journal.step(index).marked:
+        progress = journal.step(index)
+        if progress.marked or _is_pivoted(step, progress):
             continue
         if isinstance(step, plan.Commit):
             target, overlay = step.base, step.top
@@ -182,6 +183,13 @@ def _free_leaked(
             qemu_check.free_leaked(context.execute, context.path(target), key)
         except exception.CommandFailed as error:
             lines.about(LOG, volume.name, journal.plan).warning('%s', error)
+
+
+def _is_pivoted(step: plan.Step, progress: hypervisor.Progress) -> bool:
+    """Tell whether it is noted what a guest found below at its pivot."""
+    return isinstance(step, plan.CommitInPlace) and (
+        progress.notes.get(step.base) is not None
+    )
 
 
 def _is_raw(context: contexts.Context, volume: str, name: str) -> bool:

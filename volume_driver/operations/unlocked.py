@@ -151,15 +151,25 @@ def _plan_pass(
 ) -> plan.Plan:
     if cascade and not state.live:
         return planning_delete.plan_forget(target.name, deleted, state.info)
+    images = planning_delete.merged(state.chain, state.info, deleted)
+    costs = allocation.measure(context.directory, images)
+    direction = context.settings.merge_direction
+    in_place = context.keeps_name_of(target, state.found)
+    if in_place and deleted[0].startswith(names.PASSING):
+        # The name from before it was taken is the one to come back to.
+        in_place, direction = False, 'commit'
+    if in_place:
+        below = planning_delete.absorbed(state.chain, state.info, images)
+        if below:
+            more = allocation.measure(context.directory, (*below, *images))
+            costs = costs.committing(more)
     return planning_delete.plan_delete(
         target.name,
         deleted,
         state.chain,
         state.info,
         state.live,
-        context.settings.merge_direction,
-        allocation.measure(
-            context.directory,
-            planning_delete.merged(state.chain, state.info, deleted),
-        ),
+        direction,
+        costs,
+        in_place,
     )

@@ -25,6 +25,7 @@ def choose(
     costs: allocation.Costs,
     no_pull: str | None,
     direction: str,
+    again: bool = False,
 ) -> tuple[str, str]:
     """Choose the way of a merge; return it and the reason.
 
@@ -34,6 +35,8 @@ def choose(
     :param lowest: the image that a commit writes to, and a pull drops
     :param no_pull: why a pull does not exist here, None where it does
     :param direction: option ``merge_direction``
+    :param again: what a pull copies lies in an image of no snapshot then, and
+        the next deletion copies it once more; what a commit copies does not
     :raises DirectionImpossible: when the wanted way does not exist
     """
     if no_pull is not None:
@@ -48,6 +51,9 @@ def choose(
     if lowest.format == 'raw':
         pull = max(pull, lowest.size)
         pulls = f'pull reads all {lowest.size} of a raw image'
+    if again:
+        pull *= 2
+        pulls += ', and so does the next deletion'
     way = 'pull' if pull < costs.commit else 'commit'
     return way, f'commit copies {_bytes(costs, "commit")} bytes, {pulls}'
 

@@ -21,6 +21,12 @@ image. A commit puts O into B, a pull puts B into O::
 Both leave every other snapshot and the active view as they were. After a pull
 the snapshot whose overlay was B has the overlay O.
 
+Where the active image is to keep its name, a commit of it leaves it behind,
+empty; what such a one holds by the time of the next commit goes with it::
+
+    ... <- B <- O^         commit:  ... <- B <- O(empty)^
+    ... <- B <- A <- O^    commit:  ... <- B <- O(empty)^    A: of no snapshot
+
 Snapshots whose overlays lie on each other, a run, go in one pass::
 
     ... <- B <- O1 <- ... <- On <- above^   commit:  ... <- B  <- above^
@@ -75,6 +81,29 @@ def merged(
     return (lowest, *(found[name] for name in names))
 
 
+def absorbed(
+    found: chain.Chain,
+    content: info.Info,
+    images: tuple[chain.Image, ...],
+) -> tuple[chain.Image, ...]:
+    """Return what a commit in place takes along: images of no snapshot.
+
+    :param images: those of a run; nothing if the last is not the active one
+    :returns: the image that it goes into, and those between that one and
+        them, the lowest first; empty when it goes into the first of them
+    """
+    lowest: chain.Image | None = images[0]
+    taken: list[chain.Image] = []
+    # Images that are encrypted are merged one by one.
+    if images[-1] != found.active or found.encrypted:
+        return ()
+    while lowest and not content.snapshot_of(lowest.name):
+        lowest = found.below(lowest.name)
+        if lowest is not None:
+            taken.insert(0, lowest)
+    return tuple(taken)
+
+
 def plan_delete(
     volume: str,
     run: collections.abc.Sequence[str],
@@ -83,6 +112,7 @@ def plan_delete(
     live: bool,
     direction: str,
     costs: allocation.Costs | None = None,
+    in_place: bool = False,
 ) -> plan.Plan:
     """Plan the deletion of snapshots by one merge.
 
@@ -90,9 +120,11 @@ def plan_delete(
     :param live: a guest runs on the chain
     :param direction: option ``merge_direction``
     :param costs: of both ways, None to go by the sizes of the files
+    :param in_place: the active image keeps its name
     :raises DirectionImpossible: when that direction does not exist here
     """
     images = merged(found, content, run)
+    below = absorbed(found, content, images) if in_place else ()
     no_pull = None
     if found.encrypted:
         no_pull = 'the images are encrypted, and those are only committed'
@@ -102,12 +134,19 @@ def plan_delete(
             'a running guest'
         )
     costs = costs or allocation.estimate(images)
-    way, reason = cost.choose(volume, images[0], costs, no_pull, direction)
-    make = _commit if way == 'commit' else _pull
+    way, reason = cost.choose(
+        volume, images[0], costs, no_pull, direction, again=bool(below)
+    )
+    if way == 'pull':
+        steps = _pull(run, images, found, content)
+    elif in_place and images[-1] == found.active:
+        steps = _commit_in_place(run, (*below, *images), content)
+    else:
+        steps = _commit(run, images, found, content)
     return plan.Plan(
         operation=_operation(run),
         volume=volume,
-        steps=make(run, images, found, content),
+        steps=steps,
         way=way,
         reason=reason,
         cost=costs.of(way),
@@ -157,6 +196,28 @@ def _commit(
     )
 
 
+def _commit_in_place(
+    run: collections.abc.Sequence[str],
+    images: tuple[chain.Image, ...],
+    content: info.Info,
+) -> tuple[plan.Step, ...]:
+    base, *between, top = images
+    after = _without(content, run)
+    return (
+        plan.CommitInPlace(
+            top=top.name,
+            base=base.name,
+            above=None,
+            base_format=base.format,
+            size=top.size,
+        ),
+        plan.StartFrom(top.name, top.format),
+        plan.Remember(top.name),
+        plan.Record(after.as_dict()),
+        *(plan.Remove(image.name) for image in reversed(between)),
+    )
+
+
 def _pull(
     run: collections.abc.Sequence[str],
     images: tuple[chain.Image, ...],
@@ -166,6 +227,9 @@ def _pull(
     *pulled, overlay = images
     after = _without(content, run)
     backing = found.below(pulled[0].name)
+    remembered: tuple[plan.Step, ...] = ()
+    if backing and not content.snapshot_of(pulled[0].name):
+        remembered = (plan.Remember(overlay.name),)
     return (
         plan.Pull(
             overlay=overlay.name,
@@ -175,6 +239,7 @@ def _pull(
             backing_format=backing.format if backing else None,
         ),
         plan.StartFrom(found.active.name, found.active.format),
+        *remembered,
         plan.Record(
             after.with_renamed(pulled[0].name, overlay.name).as_dict()
         ),

@@ -80,6 +80,28 @@ class Commit:
 
 
 @dataclasses.dataclass(frozen=True)
+class CommitInPlace(Commit):
+    """Merge the active overlay down, and put an empty one in its place.
+
+    The active image keeps its name, so that nothing which keeps that name
+    elsewhere can start a guest from a frozen image. On disk: the base holds
+    what the top and those between had, and the top has nothing allocated,
+    over the base. Done: marked. Cut off: do it again; what has the name of
+    the top is the truth at every instant, be it full or empty, and whether or
+    not a guest was started from it meanwhile.
+
+    :param base_format: format of the base
+    :param size: of the volume in bytes
+    """
+
+    base_format: str
+    size: int
+
+    def __str__(self) -> str:
+        return f'commit {self.top} into {self.base} and leave it empty'
+
+
+@dataclasses.dataclass(frozen=True)
 class Pull:
     """Merge one or more images up into the overlay above them.
 
@@ -131,6 +153,19 @@ class StartFrom:
 
     def __str__(self) -> str:
         return f'let a guest start from {self.active}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Remember:
+    """Note in ``.record`` that an overlay may be that of no snapshot.
+
+    Done when it stands there; cut off: nothing was written.
+    """
+
+    overlay: str
+
+    def __str__(self) -> str:
+        return f'remember that {self.overlay} is of no snapshot'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,9 +245,11 @@ Step = (
     CreateOverlay
     | Switch
     | Commit
+    | CommitInPlace
     | Pull
     | Point
     | StartFrom
+    | Remember
     | Record
     | Remove
     | Empty

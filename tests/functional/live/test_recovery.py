@@ -94,6 +94,16 @@ class RecoveryTestCase(case.LiveTestCase):
                 volume.create_snapshot()
         return volume
 
+    def start_merge(self, volume: case.GuestVolume, name: str) -> child.Call:
+        """Start a merge of 8 MiB, and kill the driver while it runs."""
+        call = self.prepare(volume, name, 0)
+        options = {**call.options, 'merge_bandwidth': 1}
+        call = dataclasses.replace(call, options=options, point=-1)
+        process = child.start(call)
+        jobs.wait_for_job(volume.guest)
+        child.kill(process)
+        return call
+
     def know(self, volume: case.GuestVolume, call: child.Call) -> None:
         """Put what a call does into the model."""
         record = drivers.snapshot(volume.record, call.snapshot_id)
@@ -201,16 +211,6 @@ class KilledDriverTest(RecoveryTestCase):
 
 @ddt.ddt
 class KilledMergeTest(RecoveryTestCase):
-    def start_merge(self, volume: case.GuestVolume, name: str) -> child.Call:
-        """Start a merge of 8 MiB, and kill the driver while it runs."""
-        call = self.prepare(volume, name, 0)
-        options = {**call.options, 'merge_bandwidth': 1}
-        call = dataclasses.replace(call, options=options, point=-1)
-        process = child.start(call)
-        jobs.wait_for_job(volume.guest)
-        child.kill(process)
-        return call
-
     @ddt.data(*itertools.product(MERGES, case.FORMATS))
     @ddt.unpack
     def test_job_that_runs_on_is_adopted(

@@ -138,3 +138,44 @@ class ShutOffTest(case.LiveTestCase):
             if path.name != '.locks'
         ]
         self.assertEqual([], left)
+
+
+@ddt.ddt
+class SavedTest(case.LiveTestCase):
+    """The guest is suspended to disk: it goes on with its memory."""
+
+    def make_saved(self, volume_format: str) -> case.GuestVolume:
+        volume, _ = self.make_running(volume_format, snapshots=2)
+        volume.guest.domain.managedSave(0)
+        return volume
+
+    def go_on(self, volume: case.GuestVolume) -> None:
+        """Let the guest go on, write, and be suspended again."""
+        volume.guest.domain.create()
+        volume.write(700 * MIB, 64 * KIB, len(volume.snapshots) + 0x91)
+        self.check(volume)
+        volume.guest.domain.managedSave(0)
+
+    @ddt.data(*itertools.product(case.FORMATS, ('commit', 'pull')))
+    @ddt.unpack
+    def test_it_goes_on_on_the_active_image(
+        self, volume_format: str, direction: str
+    ) -> None:
+        volume = self.make_saved(volume_format)
+        oldest, newest = volume.snapshots.values()
+        volume.create_snapshot()
+        self.go_on(volume)
+        for snapshot in (newest, oldest, *list(volume.snapshots.values())[2:]):
+            volume.delete_snapshot(snapshot, direction)
+            self.go_on(volume)
+        volume.guest.domain.create()
+        self.check(volume)
+
+    def test_what_it_has_in_memory_is_not_changed_below_it(self) -> None:
+        volume = self.make_saved('qcow2')
+        newest = list(volume.snapshots.values())[-1]
+        with self.refused(
+            exception.VolumeInUse, volume.made.directory, 'suspended to disk'
+        ):
+            volume.revert(newest)
+        self.go_on(volume)

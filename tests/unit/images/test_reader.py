@@ -174,9 +174,15 @@ class CheckInfoTest(base.TestCase):
     )
     BOTH = {'a': 'volume-u.a', 'b': 'volume-u.b'}
 
+    def setUp(self) -> None:
+        super().setUp()
+        self.directory = self.temp_dir()
+
     def check(self, snapshots: dict[str, str], cascade: bool = False) -> None:
         content = info.Info('volume-u.b', snapshots)
-        reader.check_info(self.CHAIN, content, 'volume-u', cascade)
+        reader.check_info(
+            self.CHAIN, content, 'volume-u', str(self.directory), cascade
+        )
 
     def test_agreement(self) -> None:
         self.check(self.BOTH)
@@ -198,6 +204,13 @@ class CheckInfoTest(base.TestCase):
             exception.ChainMismatch, self.check, {'b': 'volume-u.b'}
         )
         self.assertIn('volume-u.a', str(error.found))
+
+    def test_overlay_that_had_to_keep_its_name(self) -> None:
+        record.add_nameless(str(self.directory), 'volume-u', 'volume-u.b')
+        self.check({'a': 'volume-u.a'})
+        self.assertRaises(
+            exception.ChainMismatch, self.check, {'b': 'volume-u.b'}
+        )
 
     def test_volume_that_goes_may_have_overlays_left(self) -> None:
         self.check({}, cascade=True)

@@ -43,6 +43,24 @@ class RecordTest(base.TestCase):
             self.path.read_text(),
         )
 
+    def test_overlays_without_a_snapshot(self) -> None:
+        where = str(self.directory), 'volume-u'
+        self.assertEqual(frozenset(), record.nameless(*where))
+        record.add_nameless(*where, 'volume-u.a')
+        self.assertIsNone(self.read())
+        record.write(*where, 'raw')
+        self.assertEqual('raw', self.read())
+        self.assertEqual({'volume-u.a'}, record.nameless(*where))
+
+    def test_overlays_that_are_gone_are_forgotten(self) -> None:
+        where = str(self.directory), 'volume-u'
+        record.write(*where, 'qcow2')
+        (self.directory / 'volume-u.b').touch()
+        for name in ('a', 'b', 'c'):
+            record.add_nameless(*where, f'volume-u.{name}')
+        self.assertEqual({'volume-u.b', 'volume-u.c'}, record.nameless(*where))
+        self.assertEqual('qcow2', self.read())
+
     def test_no_record(self) -> None:
         self.assertIsNone(self.read())
 
@@ -57,6 +75,10 @@ class RecordTest(base.TestCase):
         '{"version": 1, "base_format": "vmdk"}',
         '{"version": 1, "base_format": ["raw"]}',
         '[' * 60000,
+        '{"version": 1, "nameless": []}',
+        '{"version": 1, "nameless": ["../x"]}',
+        '{"version": 1, "nameless": [1]}',
+        '{"version": 1, "nameless": "volume-u.a"}',
     )
     def test_anything_else_is_corrupt(self, text: str) -> None:
         self.path.write_text(text)

@@ -10,6 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import typing
+
 import ddt
 import hypothesis
 from hypothesis import strategies
@@ -44,6 +46,107 @@ def _record(content: plan.Plan) -> dict[str, str]:
         step.content for step in content.steps if isinstance(step, plan.Record)
     )
     return found
+
+
+def _in_place(content: plan.Plan) -> plan.CommitInPlace:
+    """Return the first step."""
+    step = content.steps[0]
+    assert isinstance(step, plan.CommitInPlace)
+    return step
+
+
+@ddt.ddt
+class InPlaceTest(base.TestCase):
+    """The active image keeps its name."""
+
+    def make(
+        self,
+        snapshots: str,
+        snapshot: str,
+        direction: str = 'auto',
+        nameless: str = '',
+        **values: typing.Any,
+    ) -> plan.Plan:
+        found, content = chains.make(snapshots, 'raw', **values)
+        for name in nameless:
+            content = content.without_snapshot(name)
+        return delete.plan_delete(
+            chains.VOLUME,
+            (snapshot,),
+            found,
+            content,
+            True,
+            direction,
+            in_place=True,
+        )
+
+    def test_newest(self) -> None:
+        found = self.make('abc', 'c', 'commit')
+        step = _in_place(found)
+        self.assertEqual(('volume-u.c', 'volume-u.b'), (step.top, step.base))
+        self.assertEqual(
+            (
+                step,
+                plan.StartFrom('volume-u.c', 'qcow2'),
+                plan.Remember('volume-u.c'),
+                plan.Record(
+                    {
+                        'active': 'volume-u.c',
+                        'a': 'volume-u.a',
+                        'b': 'volume-u.b',
+                    }
+                ),
+            ),
+            found.steps,
+        )
+
+    @ddt.data('a', 'b')
+    def test_others_are_merged_as_ever(self, snapshot: str) -> None:
+        found = self.make('abc', snapshot, 'commit')
+        self.assertEqual(
+            _plan('abc', snapshot, 'commit', live=True).steps, found.steps
+        )
+
+    def test_pull_keeps_the_name_by_itself(self) -> None:
+        found = self.make('abc', 'c', 'pull')
+        self.assertEqual(
+            _plan('abc', 'c', 'pull', live=True).steps, found.steps
+        )
+
+    def test_what_was_left_goes_along(self) -> None:
+        found = self.make('abc', 'c', 'commit', nameless='b')
+        step = _in_place(found)
+        self.assertEqual(('volume-u.c', 'volume-u.a'), (step.top, step.base))
+        self.assertEqual(plan.Remove('volume-u.b'), found.steps[-1])
+        self.assertEqual(
+            {'active': 'volume-u.c', 'a': 'volume-u.a'}, _record(found)
+        )
+
+    def test_pull_of_what_was_left_leaves_another(self) -> None:
+        found = self.make('abc', 'c', 'pull', nameless='b')
+        self.assertIn(plan.Remember('volume-u.c'), found.steps)
+        self.assertEqual(
+            {'active': 'volume-u.c', 'a': 'volume-u.a'}, _record(found)
+        )
+
+    def test_empty_one_is_pulled(self) -> None:
+        found = self.make('ab', 'b', nameless='a', allocated=(1000, 0, 500))
+        self.assertEqual('pull', found.way)
+
+    def test_what_would_be_pulled_again_and_again_is_committed(self) -> None:
+        found = self.make('ab', 'b', nameless='a', allocated=(1000, 500, 10))
+        self.assertEqual('commit', found.way)
+
+    def test_images_of_snapshots_are_never_absorbed(self) -> None:
+        found, content = chains.make('abc')
+        images = delete.merged(found, content, ('c',))
+        self.assertEqual((), delete.absorbed(found, content, images))
+
+    def test_encrypted_ones_are_not_absorbed(self) -> None:
+        found, content = chains.make('ab', encrypted=True)
+        content = content.without_snapshot('a')
+        images = delete.merged(found, content, ('b',))
+        self.assertEqual((), delete.absorbed(found, content, images))
 
 
 @ddt.ddt

@@ -35,6 +35,8 @@ STEPS: tuple[plan.Step, ...] = (
     plan.Empty('v.b', 'v.a', 'qcow2', 1000),
     plan.Replace('v', 'v.export-image', 'raw', 'qcow2'),
     plan.Resize('v', 'raw', 2000),
+    plan.CommitInPlace('v.b', 'v', None, 'raw', 1000),
+    plan.Remember('v'),
 )
 
 _texts = strategies.text(max_size=8)
@@ -98,7 +100,7 @@ class StepTest(base.TestCase):
     def test_texts(self) -> None:
         self.assertEqual('commit v.b into v.a', str(STEPS[2]))
         self.assertEqual('pull v.a into v.b', str(STEPS[4]))
-        self.assertEqual('grow v to 2000 bytes', str(STEPS[-1]))
+        self.assertEqual('grow v to 2000 bytes', str(STEPS[-3]))
 
 
 @ddt.ddt

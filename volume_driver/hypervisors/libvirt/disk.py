@@ -58,6 +58,23 @@ class LibvirtDisk(devices.Device, base.GuestDisk):
     # -- switch --------------------------------------------------------------
 
     def switch_to(self, overlay: str) -> None:
+        with self.failing('asking who made it'):
+            by_nova = metadata.is_of_nova(self.domain)
+        if by_nova:
+            LOG.warning(
+                '%s is a server of Nova, which would start it from %s again '
+                'once it was stopped; set option hypervisor to nova',
+                self.guest,
+                self.chain()[-1],
+            )
+        self._switch_to(overlay, self.settings.quiesce)
+
+    def _switch_to(self, overlay: str, how: str) -> None:
+        """Switch to an overlay.
+
+        :param how: option quiesce; an agent does not answer when its guest is
+            suspended
+        """
         disk = self.read()
         flags = (
             self.libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
@@ -71,11 +88,11 @@ class LibvirtDisk(devices.Device, base.GuestDisk):
         path = os.path.join(os.path.dirname(disk.sources[0].path), overlay)
         xml = domain_xml.snapshot(self.device, others, path, disk.encryption)
         before, after = disk.names, (*disk.names, overlay)
-        if self.settings.quiesce != 'never':
+        if how != 'never':
             problem = self._snapshot(xml, flags | quiesce)
             if problem is None or self.outcome(before, after, 'snapshot'):
                 return
-            if self.settings.quiesce == 'require':
+            if how == 'require':
                 raise exception.QuiesceFailed(guest=self.guest, reason=problem)
             LOG.info('%s: snapshot without quiescing: %s', self.guest, problem)
         problem = self._snapshot(xml, flags)
@@ -98,6 +115,19 @@ class LibvirtDisk(devices.Device, base.GuestDisk):
 
     def commit(self, top: str, base: str, progress: base.Progress) -> None:
         merge.commit(self, top, base, progress)
+
+    def commit_in_place(
+        self,
+        top: str,
+        base: str,
+        renew: typing.Callable[[], None],
+        progress: base.Progress,
+    ) -> None:
+        def go_on() -> None:
+            renew()
+            self._switch_to(top, 'never')
+
+        merge.commit(self, top, base, progress, go_on)
 
     def pull(
         self, pulled: str, backing: str | None, progress: base.Progress

@@ -49,12 +49,21 @@ _XML_LAG = 10.0
 _NEARLY = 16 << 20
 
 Start = collections.abc.Callable[[], None]
+GoOn = collections.abc.Callable[[], None]
 
 
 def commit(
-    disk: devices.Device, top: str, base: str, progress: base.Progress
+    disk: devices.Device,
+    top: str,
+    base: str,
+    progress: base.Progress,
+    go_on: GoOn | None = None,
 ) -> None:
-    """Merge an image down; see :meth:`.base.GuestDisk.commit`."""
+    """Merge an image down; see :meth:`.base.GuestDisk.commit`.
+
+    :param go_on: switches the guest, which is suspended, from the base to
+        what has the name of the top then
+    """
     libvirt = connection.module()
     found = disk.read()
     active = top == found.names[-1]
@@ -75,8 +84,15 @@ def commit(
         )
 
     operation = f'commit of {top} into {base}'
+    if go_on is not None and found.names[-1] not in (top, base):
+        raise exception.UnexpectedChain(
+            operation=operation,
+            guest=disk.guest,
+            found=' <- '.join(found.names),
+            expected=f'{top} or {base} on top',
+        )
     after = _without(disk, found.names, base, top, operation)
-    merge = _Merge(disk, found.names, after, operation)
+    merge = _Merge(disk, found.names, after, operation, go_on)
     merge.run(kind, start, progress, active)
 
 
@@ -141,6 +157,7 @@ class _Merge:
     :param before: names of the chain before it, the base first
     :param after: names of the chain after it
     :param operation: what it is, in words
+    :param go_on: what is still to be done with the guest suspended
     """
 
     def __init__(
@@ -149,11 +166,13 @@ class _Merge:
         before: tuple[str, ...],
         after: tuple[str, ...],
         operation: str,
+        go_on: GoOn | None = None,
     ) -> None:
         self._disk = disk
         self._before = before
         self._after = after
         self._operation = operation
+        self._go_on = go_on
         self._libvirt = connection.module()
 
     def run(
@@ -171,7 +190,12 @@ class _Merge:
                     self._pivot(waker, progress)
                     return
                 self._finish(waker)
-        barrier.flush(self._disk.domain, self._disk.guest, progress)
+        domain, guest = self._disk.domain, self._disk.guest
+        if self._go_on is not None:
+            with barrier.suspended(domain, guest, progress):
+                self._end(progress)
+            return
+        barrier.flush(domain, guest, progress)
         progress.mark()
 
     @contextlib.contextmanager
@@ -252,11 +276,18 @@ class _Merge:
             waker.until(self._changed, timeout=_XML_LAG)
             if not self._is_merged():
                 self._give_up('the pivot had no effect')
-            try:
-                barrier.flush_suspended(domain, guest)
-            finally:
-                # The guest goes on on the image below in any case.
-                progress.mark()
+            self._end(progress)
+
+    def _end(self, progress: base.Progress) -> None:
+        """Finish a commit of the active image, whose guest is below it."""
+        try:
+            barrier.flush_suspended(self._disk.domain, self._disk.guest)
+        finally:
+            if self._go_on is not None:
+                # Only the name of the image above is the truth by then.
+                self._go_on()
+            # Else the guest goes on on the image below in any case.
+            progress.mark()
 
     def _settle(self, waker: jobs.Waker) -> None:
         """Let the job copy the last writes, and bring them onto the disk.

@@ -29,6 +29,8 @@ from volume_driver.hypervisors.libvirt import connection
 from volume_driver.hypervisors.libvirt import domain_xml
 
 _KEY = 'volume-driver'
+# Nova puts its own element into each domain that it makes.
+_NOVA = 'http://openstack.org/xmlns/libvirt/nova/1.1'
 _URI = 'https://docs.openstack.org/volume-driver/run'
 
 
@@ -50,3 +52,19 @@ def run_of(domain: typing.Any) -> str:
     mark = etree.tostring(etree.Element('run', id=made), encoding='unicode')
     native.call(domain.setMetadata, kind, mark, _KEY, _URI, live)
     return made
+
+
+def is_of_nova(domain: typing.Any) -> bool:
+    """Tell whether Nova made a domain.
+
+    :raises libvirtError: when libvirt cannot be asked
+    """
+    libvirt = connection.module()
+    kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
+    try:
+        native.call(domain.metadata, kind, _NOVA, 0)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+            return False
+        raise
+    return True

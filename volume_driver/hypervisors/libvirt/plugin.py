@@ -73,6 +73,17 @@ class LibvirtHypervisor(base.Hypervisor):
             looked_at=', '.join(asked) or 'no libvirt',
         )
 
+    def make_disk(
+        self,
+        target: base.Target,
+        domain: typing.Any,
+        device: str,
+        host: str,
+        is_ours: definition.IsOurs,
+    ) -> disk.LibvirtDisk:
+        """Return a disk of a domain, for a plugin that has its own kind."""
+        return disk.LibvirtDisk(domain, device, host, self.settings, is_ours)
+
     def _uris(self, target: base.Target) -> list[str]:
         uri = self.settings.libvirt_uri
         if _HOST not in uri:
@@ -121,8 +132,8 @@ class LibvirtHypervisor(base.Hypervisor):
             host = str(native.call(owner.getHostname))
             for domain in native.call(owner.listAllDomains, 0):
                 for device, running in _devices(libvirt, domain, target):
-                    found = disk.LibvirtDisk(
-                        domain, device, host, self.settings, is_ours
+                    found = self.make_disk(
+                        target, domain, device, host, is_ours
                     )
                     if running:
                         live.append(found)

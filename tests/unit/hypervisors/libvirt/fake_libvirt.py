@@ -27,6 +27,7 @@ class Module:
     libvirtError = Error
     VIR_DOMAIN_XML_INACTIVE = 2
     VIR_DOMAIN_XML_SECURE = 1
+    VIR_DOMAIN_SAVE_IMAGE_XML_SECURE = 1
     VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2 = 16
 
 

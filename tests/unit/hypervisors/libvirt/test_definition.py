@@ -35,9 +35,14 @@ class StartFromTest(base.TestCase):
         disk.start_from(active, image_format)
 
     def defined(self) -> tuple[domain_xml.Disk, ...]:
-        name, xml = self.domain.calls[-1]
-        self.assertEqual('defineXML', name)
-        return domain_xml.disks(str(xml))
+        return domain_xml.disks(self.changed('defineXML'))
+
+    def changed(self, method: str) -> str:
+        """Return the XML of the last call of a method."""
+        found = [
+            str(call[1]) for call in self.domain.calls if call[0] == method
+        ]
+        return found[-1]
 
     def test_disk_gets_the_image_beside_the_one_it_had(self) -> None:
         self.start_from(f'{VOLUME}.a')
@@ -55,7 +60,7 @@ class StartFromTest(base.TestCase):
 
     def test_what_is_so_already_is_left_alone(self) -> None:
         self.start_from(f'{VOLUME}.b')
-        self.assertEqual(['XMLDesc'], self.domain.called())
+        self.assertNotIn('defineXML', self.domain.called())
 
     def test_same_name_with_another_format_is_changed(self) -> None:
         self.start_from(f'{VOLUME}.b', 'raw')
@@ -63,7 +68,17 @@ class StartFromTest(base.TestCase):
 
     def test_disk_that_is_not_there_any_more(self) -> None:
         self.start_from(f'{VOLUME}.a', device='vdz')
-        self.assertEqual(['XMLDesc'], self.domain.called())
+        self.assertNotIn('defineXML', self.domain.called())
+
+    def test_what_was_saved_with_the_memory_is_changed_too(self) -> None:
+        self.domain.answers['hasManagedSaveImage'] = 1
+        self.domain.answers['managedSaveGetXMLDesc'] = data.domain(
+            'pull', '00-shut-off'
+        )
+        self.start_from(f'{VOLUME}.a')
+        saved = self.changed('managedSaveDefineXML')
+        first, *_ = domain_xml.disks(saved)
+        self.assertEqual((f'{VOLUME}.a',), first.names)
 
     def test_plain_images_below_are_not_named(self) -> None:
         disk = definition.LibvirtDefinedDisk('guest', self.domain, 'vda')
@@ -80,11 +95,12 @@ class StartFromTest(base.TestCase):
         disk.start_from(f'{VOLUME}.b', 'qcow2', (f'{VOLUME}.a', VOLUME))
         wanted = (VOLUME, f'{VOLUME}.a', f'{VOLUME}.b')
         self.assertEqual(wanted, self.defined()[0].names)
-        _, changed = self.domain.calls[-1]
-        self.assertEqual(3, str(changed).count('<encryption format="luks"'))
+        changed = self.changed('defineXML')
+        self.assertEqual(3, changed.count('<encryption format="luks"'))
         self.domain.answers['XMLDesc'] = changed
+        self.domain.calls.clear()
         disk.start_from(f'{VOLUME}.b', 'qcow2', (f'{VOLUME}.a', VOLUME))
-        self.assertEqual('XMLDesc', self.domain.called()[-1])
+        self.assertNotIn('defineXML', self.domain.called())
 
     def test_libvirt_refuses(self) -> None:
         for name in ('XMLDesc', 'defineXML'):
