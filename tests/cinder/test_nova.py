@@ -186,7 +186,9 @@ class KilledTest(NovaTestCase):
         self.nova.delay = 6.0
         api = self.tenant.api.volume_snapshots
         snapshot = api.create(volume.volume.id, force=True)
-        processes.wait_until(lambda: self.nova.asked, 'Nova is asked', 60)
+        processes.wait_until(
+            lambda: bool(self.nova.asked), 'Nova is asked', 60
+        )
         self.cinder.kill()
         domain = server.guest.domain
         processes.wait_until(
