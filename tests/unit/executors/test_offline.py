@@ -23,12 +23,16 @@ from volume_driver import files
 from volume_driver import info
 from volume_driver.executors import base as executors
 from volume_driver.executors import offline
+from volume_driver.images import clusters
 from volume_driver.images import header
 from volume_driver.images import qemu_img
 from volume_driver.images import record
 from volume_driver.planning import plan
 
 COMMIT = plan.Commit('volume-u.b', 'volume-u.a', None)
+IN_PLACE = plan.CommitInPlace(
+    'volume-u.b', 'volume-u', None, 'qcow2', fakes.SIZE
+)
 PULL = plan.Pull('volume-u.b', 'volume-u.a', 'qcow2', 'volume-u', 'qcow2')
 EMPTY = plan.Empty('volume-u.b', 'volume-u.a', 'qcow2', fakes.SIZE)
 CREATE = plan.CreateOverlay('volume-u.c', 'volume-u.b', 'qcow2', 2 << 20)
@@ -237,6 +241,43 @@ class DoTest(OfflineTestCase):
         self.assertEqual(inode, (self.directory / 'volume-u.b').stat().st_ino)
         self.assertNotIn('volume-u.b.part', self.names())
 
+    def test_commit_in_place(self) -> None:
+        self.write('volume-u.b')
+        self.do(IN_PLACE)
+        self.assertEqual('volume-u', self.header('volume-u.b').backing)
+        self.assertTrue(clusters.is_blank(str(self.directory / 'volume-u.b')))
+        self.assertFalse(clusters.is_blank(str(self.directory / 'volume-u')))
+        self.assertNotIn('volume-u.b.part', self.names())
+
+    def test_commit_in_place_once_more(self) -> None:
+        self.do(IN_PLACE)
+        # A guest was started by the name meanwhile.
+        self.write('volume-u.b')
+        self.do(IN_PLACE)
+        self.assertFalse(clusters.is_blank(str(self.directory / 'volume-u')))
+
+    def test_base_that_a_guest_went_on_with_is_not_committed_to(self) -> None:
+        self.progress.note('volume-u', 'as it was at the pivot')
+        (self.directory / 'volume-u.b.part').touch()
+        before = files.trace(str(self.directory / 'volume-u'))
+        self.assertRaises(exception.ImagesDiverged, self.do, IN_PLACE)
+        now = files.trace(str(self.directory / 'volume-u'))
+        self.assertEqual(before, now)
+
+    def test_base_that_a_definition_names_is_the_truth(self) -> None:
+        self.write('volume-u.b')
+        self.progress.note('guest', 'first run')
+        self.defined.named = 'volume-u'
+        self.do(IN_PLACE)
+        self.assertTrue(clusters.is_blank(str(self.directory / 'volume-u')))
+        self.assertTrue(clusters.is_blank(str(self.directory / 'volume-u.b')))
+
+    def test_remember(self) -> None:
+        step = plan.Remember('volume-u.b')
+        self.assertFalse(self.is_done(step))
+        self.do(step)
+        self.assertTrue(self.is_done(step))
+
     def test_resize(self) -> None:
         step = plan.Resize('volume-u.b', 'qcow2', 3 << 20)
         self.assertFalse(self.is_done(step))
@@ -255,7 +296,7 @@ class DoTest(OfflineTestCase):
 
 @ddt.ddt
 class IsDoneTest(OfflineTestCase):
-    @ddt.data(COMMIT, PULL, EMPTY, SWITCH)
+    @ddt.data(COMMIT, IN_PLACE, PULL, EMPTY, SWITCH)
     def test_only_a_mark_says_so(self, step: plan.Step) -> None:
         self.assertFalse(self.is_done(step))
         self.assertTrue(self.is_done(step, marked=True))
