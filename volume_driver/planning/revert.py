@@ -31,25 +31,37 @@ def plan_revert(
     ::
 
         base <- S(written)^        becomes        base <- S(empty)^
+        base <- S <- N(written)^   becomes        base <- N(empty)^
 
-    The active image keeps its name, so nothing that a guest would start from
-    goes stale, and its size, as Cinder asks: a revert does not shrink.
+    N is what a newer snapshot left that was deleted under a guest. The active
+    image keeps its name, so nothing that a guest would start from goes stale,
+    and its size, as Cinder asks: a revert does not shrink.
 
-    :raises NotNewestSnapshot: when the active image is not the overlay of
-        the snapshot
+    :raises NotNewestSnapshot: when there is a newer one
     """
-    active = found.active
-    if content.snapshots[snapshot_id] != active.name:
+    active, overlay = found.active, content.snapshots[snapshot_id]
+    *dropped, _ = found.between(overlay, active.name)
+    newest = next(
+        each
+        for each in map(content.snapshot_of, reversed(found.names))
+        if each is not None
+    )
+    if newest != snapshot_id:
         raise exception.NotNewestSnapshot(
-            snapshot=snapshot_id,
-            volume=volume,
-            newest=content.snapshot_of(active.name),
+            snapshot=snapshot_id, volume=volume, newest=newest
         )
-    below = found.images[-2]
+    below = found.frozen(overlay)
+    steps: tuple[plan.Step, ...] = (
+        plan.Empty(active.name, below.name, below.format, active.size),
+    )
+    if dropped:
+        after = content.with_renamed(overlay, active.name)
+        steps += (
+            plan.Record(after.as_dict()),
+            *(plan.Remove(image.name) for image in reversed(dropped)),
+        )
     return plan.Plan(
         operation=f'revert to snapshot {snapshot_id}',
         volume=volume,
-        steps=(
-            plan.Empty(active.name, below.name, below.format, active.size),
-        ),
+        steps=steps,
     )

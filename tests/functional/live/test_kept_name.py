@@ -90,6 +90,8 @@ class KeptNameTest(KeptNameTestCase):
         self.assertEqual(
             {'active': os.path.basename(kept)}, self.info(volume).as_dict()
         )
+        report = volume.made.driver.check(volume.record)
+        self.assertEqual((), tuple(report.findings))
         volume.write(300 * MIB, 64 * KIB, 0x77)
         volume.guest.flush()
         volume.guest.destroy()
@@ -158,6 +160,24 @@ class KeptNameTest(KeptNameTestCase):
         volume.record.volume_attachment = []
         volume.delete_snapshot(snapshot, 'commit')
         self.assertEqual((volume.record.name,), self.chain(volume))
+        self.check(volume)
+
+    @ddt.data(*case.FORMATS)
+    def test_revert_to_what_is_the_newest_then(
+        self, volume_format: str
+    ) -> None:
+        volume = self.make_kept(volume_format)
+        _, newest, deleted = self.take_snapshots(volume, 3)
+        kept = self.active(volume)
+        volume.delete_snapshot(deleted, 'commit')
+        volume.write(300 * MIB, 64 * KIB, 0x77)
+        volume.guest.destroy()
+        volume.revert(newest)
+        self.assertEqual(kept, self.active(volume))
+        self.check(volume)
+        self.start_by_name(volume, kept)
+        volume.write(310 * MIB, 64 * KIB, 0x78)
+        volume.delete_snapshot(newest)
         self.check(volume)
 
     def test_copy_gives_the_name_back(self) -> None:

@@ -21,8 +21,12 @@ from volume_driver.planning import revert
 
 @ddt.ddt
 class RevertTest(base.TestCase):
-    def make_plan(self, snapshots: str, snapshot: str) -> plan.Plan:
+    def make_plan(
+        self, snapshots: str, snapshot: str, nameless: str = ''
+    ) -> plan.Plan:
         found, content = chains.make(snapshots, 'raw')
+        for each in nameless:
+            content = content.without_snapshot(each)
         return revert.plan_revert(chains.VOLUME, snapshot, found, content)
 
     def test_active_overlay_becomes_empty_and_keeps_its_name(self) -> None:
@@ -35,6 +39,23 @@ class RevertTest(base.TestCase):
         self.assertEqual(
             (plan.Empty('volume-u.a', 'volume-u', 'raw', 1000),),
             self.make_plan('a', 'a').steps,
+        )
+
+    def test_what_a_newer_one_left_goes_too(self) -> None:
+        self.assertEqual(
+            (
+                plan.Empty('volume-u.d', 'volume-u.a', 'qcow2', 1000),
+                plan.Record(
+                    {
+                        'active': 'volume-u.d',
+                        'a': 'volume-u.a',
+                        'b': 'volume-u.d',
+                    }
+                ),
+                plan.Remove('volume-u.c'),
+                plan.Remove('volume-u.b'),
+            ),
+            self.make_plan('abcd', 'b', nameless='cd').steps,
         )
 
     @ddt.data('a', 'b')
