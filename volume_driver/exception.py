@@ -355,6 +355,15 @@ class GuestMismatch(Refused):
     )
 
 
+class GuestFormatWrong(Refused):
+    template = (
+        '{guest} reads the active image of {volume} as {found}, but it is '
+        '{expected}: the guest sees the bytes of the file, and what it writes '
+        'may damage the image. Nothing was changed; shut the guest down, set '
+        "<driver type='{expected}'/> in its definition, and check the volume."
+    )
+
+
 class ImagesDiverged(Refused):
     template = (
         '{top} was written to after it had been merged into {base}, which was '
@@ -476,4 +485,12 @@ class CommandFailed(VolumeDriverError):
     template = (
         'The command "{command}" failed with exit code {exit_code}: '
         '{stderr}. Mend what it says and call again.'
+    )
+
+
+class LimitReached(CommandFailed):
+    template = (
+        'The command "{command}" was ended: it took more than {limit}, which '
+        'is enough for any sound image of its size. The image is damaged, or '
+        'was made to be hard to read; look at where it comes from.'
     )

@@ -87,6 +87,11 @@ class Journal:
         """Whether any step is marked: there is no way back."""
         return _YES in self.done
 
+    @property
+    def is_holding(self) -> bool:
+        """A guest may be suspended, by us."""
+        return _YES in self.held
+
     def step(self, index: int) -> StepProgress:
         """Return what one step writes down of itself."""
         return StepProgress(self, index)

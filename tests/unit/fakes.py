@@ -122,13 +122,14 @@ class Disk(hypervisors.GuestDisk, _Failing):
         self,
         top: str,
         base: str,
-        renew: collections.abc.Callable[[], None],
+        renewal: hypervisors.Renewal,
         progress: hypervisors.Progress,
     ) -> None:
         self.call('commit_in_place', top, base)
         at = self.images.index(base) + 1
         self.images[at:] = [top]
-        renew()
+        renewal.settled()
+        renewal.renew()
         progress.mark()
 
     def pull(

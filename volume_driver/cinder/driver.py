@@ -18,6 +18,7 @@ do the work, and keeps Cinder's records in step with the files.
 
 from __future__ import annotations
 
+import contextlib
 import typing
 
 from cinder import exception as cinder_exception
@@ -197,7 +198,13 @@ class Qcow2Driver(
         """Create a snapshot, live if a guest runs on the volume."""
         core = self._with_one_guest(snapshot)
         keys.check(core, snapshot.volume)
-        core.create_snapshot(snapshot)
+        try:
+            core.create_snapshot(snapshot)
+        except exception.VolumeDriverError:
+            # The attachments may name an overlay that there is none of.
+            with contextlib.suppress(exception.VolumeDriverError):
+                records.keep(core, snapshot.volume)
+            raise
         records.keep(core, snapshot.volume)
         nova.let_know(core, snapshot)
 

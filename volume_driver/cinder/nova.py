@@ -33,13 +33,16 @@ A guest without Nova's mark in its domain is handled as by plugin ``libvirt``.
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import time
 import typing
 
 from cinder import context as cinder_context
+from cinder import objects
 from cinder.compute import nova as compute
 from cinder.db import api as db
 from cinder.objects import fields
+from keystoneauth1 import exceptions as ks_exceptions
 from oslo_log import log
 import tenacity
 
@@ -56,6 +59,8 @@ LOG = log.getLogger(__name__)
 
 # Seconds that Nova may take to switch a guest, as Cinder's RemoteFS waits.
 _TIMEOUT = 600.0
+# And where it does not say whether it failed.
+_LATE = 60.0
 # Seconds that it may take to say so afterwards.
 _LAST_WORD = 10.0
 # What Nova sets the snapshot's progress to once it has done its part.
@@ -199,20 +204,43 @@ class Request:
         :raises GuestUnknown: when it is not known whether it will do it
         """
         snapshot_id = self._snapshot_of(overlay)
+        expected = self._status(snapshot_id) == fields.SnapshotStatus.CREATING
+        self._announce(overlay)
         self.unsure = True
         self._ask(snapshot_id, overlay)
         self._until(
-            lambda: is_done() or self._has_failed(snapshot_id), _TIMEOUT
+            lambda: is_done() or (expected and self._has_failed(snapshot_id)),
+            _TIMEOUT if expected else _LATE,
         )
         self.unsure = False
         if not is_done():
             raise self.failed('Nova could not switch it; its log says why')
+        if not expected:
+            # Nova does not tell anything of such a snapshot.
+            return
         try:
             # Else it would find the snapshot in a state that it does not
             # expect; but nothing depends on it.
             self._until(lambda: self._has_said(snapshot_id), _LAST_WORD)
         except exception.GuestUnknown as error:
             LOG.warning('%s', error)
+
+    def _announce(self, overlay: str) -> None:
+        """Let the attachments name the overlay, which Nova may ask for.
+
+        It may do so any time from the switch on. A server that is started
+        from the overlay before the switch has its data, too.
+        """
+        with self._database():
+            attachments = objects.VolumeAttachmentList.get_all_by_volume_id(
+                self._context, self._volume_id
+            )
+            for each in attachments:
+                info = each.connection_info
+                if info and 'name' in info:
+                    wanted = {'name': overlay, 'format': 'qcow2'}
+                    each.connection_info = {**info, **wanted}
+                    each.save()
 
     def _ask(self, snapshot_id: str, overlay: str) -> None:
         content = {
@@ -226,9 +254,14 @@ class Request:
             )
         except Exception as error:
             # Of Nova's client, keystoneauth or requests.
-            if getattr(error, 'code', None) in _REFUSED:
+            never = isinstance(error, ks_exceptions.ConnectFailure)
+            if never or getattr(error, 'code', None) in _REFUSED:
                 self.unsure = False
-            raise self.failed(f'Nova was asked and says: {error}') from error
+                raise self.failed(
+                    f'Nova was asked and says: {error}'
+                ) from error
+            # It may have passed the request on.
+            LOG.warning('%s: Nova was asked and says: %s', self._guest, error)
 
     def _snapshot_of(self, overlay: str) -> str:
         """Return the id of the snapshot whose overlay this is.
@@ -236,9 +269,11 @@ class Request:
         The end of its name is the id, or begins with it.
         """
         end = overlay.partition('.')[2]
-        for found in db.snapshot_get_all_for_volume(
-            self._context, self._volume_id
-        ):
+        with self._database():
+            known = db.snapshot_get_all_for_volume(
+                self._context, self._volume_id
+            )
+        for found in known:
             if end == found.id or end.startswith(f'{found.id}-'):
                 return str(found.id)
         raise self.failed(
@@ -247,12 +282,27 @@ class Request:
         )
 
     def _has_failed(self, snapshot_id: str) -> bool:
-        found = db.snapshot_get(self._context, snapshot_id)
-        return bool(found.status == fields.SnapshotStatus.ERROR)
+        return bool(self._status(snapshot_id) == fields.SnapshotStatus.ERROR)
+
+    def _status(self, snapshot_id: str) -> str:
+        with self._database():
+            return str(db.snapshot_get(self._context, snapshot_id).status)
 
     def _has_said(self, snapshot_id: str) -> bool:
-        found = db.snapshot_get(self._context, snapshot_id)
+        with self._database():
+            found = db.snapshot_get(self._context, snapshot_id)
         return bool(found.progress == _DONE)
+
+    @contextlib.contextmanager
+    def _database(self) -> collections.abc.Iterator[None]:
+        """Make the errors of Cinder's database ours.
+
+        :raises LiveOperationFailed: instead
+        """
+        try:
+            yield
+        except Exception as error:
+            raise self.failed(f'Cinder cannot be asked: {error}') from error
 
     def _until(
         self, is_true: collections.abc.Callable[[], bool], limit: float

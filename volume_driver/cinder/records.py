@@ -27,6 +27,7 @@ from oslo_utils import units
 
 from volume_driver import chain
 from volume_driver import driver as core_driver
+from volume_driver import journal as journals
 from volume_driver.operations import adopt
 from volume_driver.operations import context as contexts
 
@@ -43,7 +44,10 @@ def keep(core: core_driver.Qcow2Driver, volume: typing.Any) -> None:
     """Bring a volume's records in step with its files."""
     found = images(core, volume)
     _keep_formats(volume, found)
-    _keep_attachments(volume, found.active)
+    # Of what is not finished an attachment may name the outcome already.
+    directory, name = core.context.directory, core.target(volume).name
+    if journals.find(directory, name) is None:
+        _keep_attachments(volume, found.active)
 
 
 def _keep_formats(volume: typing.Any, found: chain.Chain) -> None:

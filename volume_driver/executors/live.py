@@ -20,15 +20,20 @@ from __future__ import annotations
 
 import functools
 
+from oslo_log import log
+
 from volume_driver import exception
 from volume_driver import files
 from volume_driver import names
 from volume_driver.executors import base
 from volume_driver.executors import offline
+from volume_driver.executors import pivot
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import qemu_img
 from volume_driver.images import secrets
 from volume_driver.planning import plan
+
+LOG = log.getLogger(__name__)
 
 
 class LiveExecutor(offline.OfflineExecutor):
@@ -48,6 +53,8 @@ class LiveExecutor(offline.OfflineExecutor):
     ) -> None:
         super().__init__(directory, volume, execute, defined, unlock=unlock)
         self.disk = disk
+        # The guest is not to be resumed by us: see _Renewal.may_resume.
+        self._stays = False
 
     @functools.singledispatchmethod
     def is_done(self, step: plan.Step, progress: base.Progress) -> bool:
@@ -99,22 +106,20 @@ class LiveExecutor(offline.OfflineExecutor):
     @do.register
     def _(self, step: plan.CommitInPlace, progress: base.Progress) -> None:
         self._check_pivoted(step, progress)
-        part = self.path(step.top) + names.PART
+        renewal = _Renewal(self, step, progress)
         if step.top in self.disk.chain():
-            self._refuse_diverged(step, progress)
-            progress.note(step.base, None)
-            backing = step.base, step.base_format
-            part = self.prepare_overlay(step.top, backing, step.size)
-
-        def renew() -> None:
-            if files.is_file(part):
-                progress.note(step.base, files.trace(self.path(step.base)))
-                files.rename(part, self.path(step.top))
-
+            top, below = self.path(step.top), self.path(step.base)
+            if pivot.is_base_truth(progress, top, below):
+                raise exception.ImagesDiverged(top=top, base=below)
+            pivot.forget(progress)
+            renewal.prepare()
         try:
-            self.disk.commit_in_place(step.top, step.base, renew, progress)
-        except exception.Refused:
-            files.discard(part)
+            self.disk.commit_in_place(step.top, step.base, renewal, progress)
+        except exception.JobNotStarted:
+            renewal.discard()
+            raise
+        except Exception:
+            self._stays = not renewal.may_resume()
             raise
 
     @do.register
@@ -197,6 +202,14 @@ class LiveExecutor(offline.OfflineExecutor):
             )
 
     def let_go(self, progress: base.Progress) -> None:
+        if self._stays:
+            LOG.error(
+                '%s stays suspended: what it would write now is not what it '
+                'would be started from again; the next call on %s ends that',
+                self.disk.guest,
+                self.volume,
+            )
+            return
         self.disk.let_go(progress)
 
     @functools.singledispatchmethod
@@ -219,3 +232,58 @@ class LiveExecutor(offline.OfflineExecutor):
         # A job that still runs would end later, and nobody would know.
         if self.disk.job() or step.pulled not in self.disk.chain():
             raise base.CannotUndo(step)
+
+
+class _Renewal(hypervisor.Renewal):
+    """Puts an empty overlay in the place of a top that was committed."""
+
+    def __init__(
+        self,
+        executor: LiveExecutor,
+        step: plan.CommitInPlace,
+        progress: base.Progress,
+    ) -> None:
+        self._executor = executor
+        self._step = step
+        self._progress = progress
+        self._run = executor.disk.identity()
+        self._top = executor.path(step.top)
+        self._part = self._top + names.PART
+
+    def prepare(self) -> None:
+        """Make the empty overlay, which has not got its name yet."""
+        backing = self._step.base, self._step.base_format
+        self._executor.prepare_overlay(
+            self._step.top, backing, self._step.size
+        )
+
+    def discard(self) -> None:
+        """Drop it again: nothing was begun."""
+        files.discard(self._part)
+
+    def settled(self) -> None:
+        below = self._executor.path(self._step.base)
+        pivot.note(self._progress, self._top, below)
+
+    def renew(self) -> None:
+        if pivot.is_renewed(self._progress, self._top):
+            return
+        if not files.is_file(self._part):
+            self.prepare()
+        disk = self._executor.disk
+        if disk.identity() != self._run or disk.chain()[-1] != self._step.base:
+            # Somebody started the guest again; it may have the top open.
+            raise exception.GuestUnknown(
+                operation=str(self._step),
+                guest=disk.guest,
+                reason='it was started again meanwhile',
+            )
+        files.rename(self._part, self._top)
+
+    def may_resume(self) -> bool:
+        if pivot.is_renewed(self._progress, self._top):
+            return True
+        try:
+            return self._step.top in self._executor.disk.chain()
+        except exception.VolumeDriverError:
+            return False

@@ -28,6 +28,7 @@ from volume_driver import info
 from volume_driver import names
 from volume_driver.executors import base
 from volume_driver.executors import images
+from volume_driver.executors import pivot
 from volume_driver.images import allocation
 from volume_driver.images import locks
 from volume_driver.images import qemu_img
@@ -146,10 +147,8 @@ class OfflineExecutor(images.ImageExecutor):
 
     @do.register
     def _(self, step: plan.Empty, progress: base.Progress) -> None:
-        self.refuse_open(step.overlay)
-        self.make_overlay(
-            step.overlay, (step.backing, step.backing_format), step.size
-        )
+        backing = step.backing, step.backing_format
+        self._renew(step.overlay, backing, step.size)
 
     @do.register
     def _(self, step: plan.Switch, progress: base.Progress) -> None:
@@ -170,31 +169,29 @@ class OfflineExecutor(images.ImageExecutor):
 
     @do.register
     def _(self, step: plan.CommitInPlace, progress: base.Progress) -> None:
-        if not self._was_pivoted(step, progress):
-            self._refuse_diverged(step, progress)
-            progress.note(step.base, None)
+        top, below = self.path(step.top), self.path(step.base)
+        if not pivot.is_base_truth(progress, top, below):
+            pivot.forget(progress)
             if not allocation.adds_nothing(
                 self.directory, step.top, step.base
             ):
                 self.commit(step)
-        self.refuse_open(step.top)
-        self.make_overlay(step.top, (step.base, step.base_format), step.size)
+        self._renew(step.top, (step.base, step.base_format), step.size)
 
-    def _refuse_diverged(
-        self, step: plan.CommitInPlace, progress: base.Progress
-    ) -> None:
-        """Refuse to commit into what a guest wrote to after a pivot.
+    def _renew(self, name: str, backing: tuple[str, str], size: int) -> None:
+        """Put an empty overlay in the place of one that nobody has open.
 
-        Somebody may have resumed a guest that we had suspended.
-
-        :raises ImagesDiverged: when one wrote to the base, and the top is
-            still the old one
+        :raises ImageOpenElsewhere: when somebody has
         """
-        noted = progress.notes.get(step.base)
-        renewable = files.is_file(self.path(step.top) + names.PART)
-        below = self.path(step.base)
-        if noted and renewable and files.trace(below) != noted:
-            raise exception.ImagesDiverged(top=self.path(step.top), base=below)
+        self.refuse_open(name)
+        part = self.prepare_overlay(name, backing, size)
+        try:
+            # All that took long enough for a guest to be started.
+            with locks.kept_from_writers(self.path(name)):
+                files.rename(part, self.path(name))
+        except Exception:
+            files.discard(part)
+            raise
 
     @do.register
     def _(self, step: plan.Pull, progress: base.Progress) -> None:

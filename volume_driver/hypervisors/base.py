@@ -79,6 +79,26 @@ class Progress(typing.Protocol):
         """
 
 
+class Renewal(typing.Protocol):
+    """What is done to the top's file while its guest is suspended."""
+
+    def settled(self) -> None:
+        """Take down that both images hold the same; then comes the pivot."""
+
+    def renew(self) -> None:
+        """Give the top's name to an empty overlay, unless that was done.
+
+        :raises GuestUnknown: when it is another run of the guest by now
+        """
+
+    def may_resume(self) -> bool:
+        """Tell whether what the guest writes from now on is sure to stay.
+
+        It is not while it runs on the base, and the top has its old file: who
+        starts it by the top's name again would not see it.
+        """
+
+
 class GuestDisk(abc.ABC):
     """The disk of a running guest that has the volume's chain open.
 
@@ -93,6 +113,13 @@ class GuestDisk(abc.ABC):
     @abc.abstractmethod
     def chain(self) -> tuple[str, ...]:
         """Return the images that the guest has open, the base first."""
+
+    def image_format(self) -> str | None:
+        """Return the format that the guest reads the active image in.
+
+        None where that cannot be told.
+        """
+        return None
 
     @abc.abstractmethod
     def job(self) -> str | None:
@@ -160,7 +187,7 @@ class GuestDisk(abc.ABC):
         self,
         top: str,
         base: str,
-        renew: typing.Callable[[], None],
+        renewal: Renewal,
         progress: Progress,
     ) -> None:
         """Merge the active image down, and go on on an empty one.
@@ -169,10 +196,11 @@ class GuestDisk(abc.ABC):
         base, the file of the top is renewed and the guest is switched to it.
         A guest that was left on the base by an earlier call is switched, too.
 
-        :param renew: puts an empty overlay of the base in the place of the
-            top, if that has not happened yet
-        :raises LiveOperationFailed: when the guest goes on on the base for
-            now: then calling it again is right
+        A guest that may not be resumed then stays suspended, and held.
+
+        :param renewal: gives the top's name to an empty overlay
+        :raises LiveOperationFailed: when the guest is on the base for now:
+            then calling it again is right
         """
 
     @abc.abstractmethod

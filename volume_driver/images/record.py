@@ -24,6 +24,7 @@ one that is not written down here may have lost its line there.
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import json
 import os
 import typing
@@ -44,8 +45,14 @@ def path_of(directory: str, volume: str) -> str:
 
 
 def write(directory: str, volume: str, base_format: str) -> None:
-    """Remember the format of a volume's base image, durably."""
-    _write(directory, volume, base_format, nameless(directory, volume))
+    """Remember the format of a volume's base image, durably.
+
+    What a record that cannot be read said of overlays is lost with it.
+    """
+    overlays: frozenset[str] = frozenset()
+    with contextlib.suppress(exception.RecordCorrupt):
+        overlays = nameless(directory, volume)
+    _write(directory, volume, base_format, overlays)
 
 
 def base_format(directory: str, volume: str) -> str | None:

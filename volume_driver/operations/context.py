@@ -194,6 +194,7 @@ def read(
     """Read the whole state of a volume.
 
     :raises GuestMismatch: when the guest runs on another chain
+    :raises GuestFormatWrong: when it reads the active image as another format
     :raises JobConflict: when somebody else's block job runs on the disk
     :raises ImageOpenElsewhere: when no guest was found, and yet a process
         may write to the active image
@@ -211,11 +212,32 @@ def read(
             expected=' <- '.join(images.names),
         )
     else:
+        _check_format(target.name, found.live, images.active)
         job = found.live.job()
         if job is not None:
             # Ours would have a journal, and recovery would have ended it.
             raise exception.JobConflict(guest=found.live.guest, job=job)
     return State(images, content, found)
+
+
+def _check_format(
+    volume: str, disk: hypervisors.GuestDisk, active: chain.Image
+) -> None:
+    """Refuse a guest that reads the bytes of an image in another format.
+
+    libvirt takes an image whose format is not said for raw; then the guest
+    has a disk as large as the file, and writes over the image's tables.
+
+    :raises GuestFormatWrong: when one does
+    """
+    found = disk.image_format()
+    if found is not None and found != active.format:
+        raise exception.GuestFormatWrong(
+            guest=disk.guest,
+            volume=volume,
+            found=found,
+            expected=active.format,
+        )
 
 
 def refuse_open(

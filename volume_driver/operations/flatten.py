@@ -50,7 +50,7 @@ def keep_snapshots(
     Another driver, or a deletion that was cut off, may leave such. They get
     names that :func:`.recovery.drop_passing` knows, so that a crash leaves
     nothing that the next operation does not finish; what refuses the merge
-    takes them away again.
+    takes them away again. The active one stays if it has to keep its name.
 
     :param known: the ids of all snapshots of the volume, as its service has
         them: an overlay whose line in ``.info`` was lost looks the same
@@ -69,11 +69,11 @@ def keep_snapshots(
                 found=f'snapshots {_listed(content.snapshots)} in .info',
                 expected=f'{_listed(known)}, as the records say',
             )
-        nameless = [
-            name
-            for name in state.chain.names[1:]
-            if not content.snapshot_of(name)
-        ]
+        images = state.chain.names[1:]
+        if context.keeps_name_of(target, state.found):
+            # Somebody else starts a guest from the active one.
+            images = images[:-1]
+        nameless = [name for name in images if not content.snapshot_of(name)]
         if do and nameless:
             _merge(context, target, content, nameless)
         return nameless

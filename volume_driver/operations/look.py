@@ -161,6 +161,10 @@ def _journal(found: journals.Journal) -> seen.Journal:
         named.update(plan.names_in(step))
         if isinstance(step, plan.CreateOverlay):
             named.add(step.name + names.PART)
+        elif isinstance(step, plan.CommitInPlace):
+            named.add(step.top + names.PART)
+        elif isinstance(step, plan.Empty):
+            named.add(step.overlay + names.PART)
     return seen.Journal(
         operation=found.plan.operation,
         written_by=found.written_by,

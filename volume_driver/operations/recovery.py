@@ -45,6 +45,7 @@ from volume_driver import files
 from volume_driver import info
 from volume_driver import journal as journals
 from volume_driver import names
+from volume_driver.executors import pivot
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import header
 from volume_driver.images import qemu_check
@@ -186,10 +187,8 @@ def _free_leaked(
 
 
 def _is_pivoted(step: plan.Step, progress: hypervisor.Progress) -> bool:
-    """Tell whether it is noted what a guest found below at its pivot."""
-    return isinstance(step, plan.CommitInPlace) and (
-        progress.notes.get(step.base) is not None
-    )
+    """Tell whether it is noted what was below a guest at its pivot."""
+    return isinstance(step, plan.CommitInPlace) and pivot.is_noted(progress)
 
 
 def _is_raw(context: contexts.Context, volume: str, name: str) -> bool:

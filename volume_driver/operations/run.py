@@ -26,6 +26,7 @@ from __future__ import annotations
 import time
 
 from oslo_log import log
+import tenacity
 
 from volume_driver import exception
 from volume_driver import journal as journals
@@ -39,6 +40,8 @@ from volume_driver.planning import plan
 
 LOG = log.getLogger(__name__)
 
+# For how long a guest that we hold is not left alone.
+_HELD_SECONDS = 30.0
 # Steps whose outcome the files alone cannot prove.
 _MARKED = (plan.Commit, plan.Pull, plan.Empty)
 # Steps from which on a guest may have written to a new overlay.
@@ -75,7 +78,12 @@ def run(
     journal = journals.begin(context.directory, content, target, notes or {})
     with context.meter.operation(journal):
         faults.reach('after', None)
-        carry_out(context, target, journal, found, fresh=True)
+        try:
+            carry_out(context, target, journal, found, fresh=True)
+        except exception.VolumeDriverError:
+            if not journal.is_holding:
+                raise
+            _finish_held(context, target, journal)
     seconds = time.monotonic() - started
     if content.way and content.exact:
         speed.remember(context.directory, content.cost, seconds)
@@ -90,6 +98,29 @@ def run(
             else '',
         },
     )
+
+
+def _finish_held(
+    context: contexts.Context,
+    target: hypervisor.Target,
+    journal: journals.Journal,
+) -> None:
+    """Go on for some time with what left a guest suspended.
+
+    libvirtd may be restarted just then; the guest waits for the next call.
+    """
+    again = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(exception.VolumeDriverError),
+        stop=tenacity.stop_after_delay(_HELD_SECONDS),
+        wait=tenacity.wait_fixed(1.0),
+        reraise=True,
+    )
+
+    def finish() -> None:
+        found = context.hypervisor.find(target)
+        carry_out(context, target, journal, found, fresh=False)
+
+    again(finish)
 
 
 def carry_out(

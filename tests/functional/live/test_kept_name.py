@@ -29,12 +29,16 @@ from tests.fixtures import model as models
 from tests.functional.live import case
 from tests.functional.live import child
 from tests.functional.live import test_recovery as recovery
+from volume_driver import exception
+from volume_driver import files
 from volume_driver import info
+from volume_driver.operations import run
 
 KIB = case.KIB
 MIB = case.MIB
 
 KEPT = {'keep_active_name': True}
+_RENAME = files.rename
 
 
 class KeptNameTestCase(recovery.RecoveryTestCase):
@@ -296,6 +300,60 @@ class KilledTest(KeptNameTestCase):
             self.drop_oldest(volume)
         self.assertGreaterEqual(number, 12)
         self.assert_nothing_left(volume)
+
+    def make_one(self) -> tuple[case.GuestVolume, drivers.Snapshot]:
+        """Make a volume with a snapshot, and with what only its top has."""
+        volume = self.make_kept('qcow2')
+        (snapshot,) = self.take_snapshots(volume, 1)
+        volume.write(300 * MIB, 64 * KIB, 0x41)
+        volume.guest.flush()
+        return volume, snapshot
+
+    def fail_renames(self, times: int) -> None:
+        """Let the top's renewal fail that often."""
+        left = itertools.repeat(True, times)
+
+        def fail(source: str, target: str) -> None:
+            sidecar = target.endswith(('.journal', '.info', '.record'))
+            if not sidecar and next(left, False):
+                raise exception.FileOperationFailed(
+                    path=target, reason='not today'
+                )
+            _RENAME(source, target)
+
+        self.patch(files, 'rename', fail)
+
+    def test_renewal_that_fails_for_a_moment(self) -> None:
+        volume, snapshot = self.make_one()
+        self.fail_renames(2)
+        volume.delete_snapshot(snapshot, 'commit')
+        self.assertTrue(volume.is_running())
+        self.check(volume)
+        self.check_next_start(volume)
+
+    @ddt.data(True, False)
+    def test_renewal_that_fails_for_long(self, killed: bool) -> None:
+        """The guest writes nothing that a start by name would not see."""
+        volume, snapshot = self.make_one()
+        self.patch(run, '_HELD_SECONDS', 1.0)
+        self.fail_renames(100)
+        self.assertRaises(
+            exception.VolumeDriverError,
+            volume.made.merging('commit').delete_snapshot,
+            snapshot,
+        )
+        self.assertFalse(volume.is_running())
+        kept = self.active(volume)
+        if killed:
+            volume.guest.kill()
+            self.start_by_name(volume, kept)
+            volume.write(300 * MIB, 64 * KIB, 0x42)
+            volume.guest.flush()
+        self.fail_renames(0)
+        volume.delete_snapshot(snapshot, 'commit')
+        self.assertTrue(volume.is_running())
+        self.assertEqual(kept, self.active(volume))
+        self.check(volume)
 
     @ddt.data(*case.FORMATS)
     def test_job_that_runs_on_is_adopted(self, volume_format: str) -> None:

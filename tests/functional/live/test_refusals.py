@@ -302,3 +302,22 @@ class InUseTest(RefusalTestCase):
         ):
             volume.made.driver.delete_volume(volume.record)
         self.check(volume)
+
+
+class WrongFormatTest(case.LiveTestCase):
+    """libvirt takes an image for raw whose format nobody has said."""
+
+    def test_guest_that_reads_it_as_raw(self) -> None:
+        volume = self.make_volume('qcow2')
+        path = volume.made.active(volume.record)
+        volume.guest.set_disk_path(path, 'raw')
+        volume.guest.start(paused=True)
+        with self.refused(
+            exception.GuestFormatWrong, volume.made.directory, 'as raw'
+        ):
+            volume.create_snapshot()
+        volume.guest.destroy()
+        volume.guest.set_disk_path(path, 'qcow2')
+        volume.guest.start()
+        volume.create_snapshot()
+        self.check(volume)

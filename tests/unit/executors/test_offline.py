@@ -23,6 +23,7 @@ from volume_driver import files
 from volume_driver import info
 from volume_driver.executors import base as executors
 from volume_driver.executors import offline
+from volume_driver.executors import pivot
 from volume_driver.images import clusters
 from volume_driver.images import header
 from volume_driver.images import qemu_img
@@ -30,6 +31,7 @@ from volume_driver.images import record
 from volume_driver.planning import plan
 
 COMMIT = plan.Commit('volume-u.b', 'volume-u.a', None)
+BASE = 'volume-u'
 IN_PLACE = plan.CommitInPlace(
     'volume-u.b', 'volume-u', None, 'qcow2', fakes.SIZE
 )
@@ -256,21 +258,47 @@ class DoTest(OfflineTestCase):
         self.do(IN_PLACE)
         self.assertFalse(clusters.is_blank(str(self.directory / 'volume-u')))
 
-    def test_base_that_a_guest_went_on_with_is_not_committed_to(self) -> None:
-        self.progress.note('volume-u', 'as it was at the pivot')
-        (self.directory / 'volume-u.b.part').touch()
-        before = files.trace(str(self.directory / 'volume-u'))
-        self.assertRaises(exception.ImagesDiverged, self.do, IN_PLACE)
-        now = files.trace(str(self.directory / 'volume-u'))
-        self.assertEqual(before, now)
+    def note_pivot(self) -> None:
+        """Note that both images hold the same, and the pivot comes next."""
+        top, below = (self.directory / each for each in ('volume-u.b', BASE))
+        pivot.note(self.progress, str(top), str(below))
 
-    def test_base_that_a_definition_names_is_the_truth(self) -> None:
+    def test_base_that_a_guest_went_on_with_is_the_truth(self) -> None:
         self.write('volume-u.b')
-        self.progress.note('guest', 'first run')
-        self.defined.named = 'volume-u'
+        self.note_pivot()
+        image_tools.qemu_io(self.directory / BASE, 'qcow2', 'write -P 9 0 64k')
+        before = files.trace(str(self.directory / BASE))
         self.do(IN_PLACE)
-        self.assertTrue(clusters.is_blank(str(self.directory / 'volume-u')))
+        self.assertEqual(before, files.trace(str(self.directory / BASE)))
         self.assertTrue(clusters.is_blank(str(self.directory / 'volume-u.b')))
+
+    def test_top_that_a_guest_went_on_with_is_the_truth(self) -> None:
+        self.note_pivot()
+        self.write('volume-u.b')
+        self.do(IN_PLACE)
+        self.assertFalse(clusters.is_blank(str(self.directory / BASE)))
+
+    def test_nobody_knows_when_guests_wrote_to_both(self) -> None:
+        self.note_pivot()
+        for name in ('volume-u.b', BASE):
+            self.write(name)
+        before = files.trace(str(self.directory / BASE))
+        self.assertRaises(exception.ImagesDiverged, self.do, IN_PLACE)
+        self.assertEqual(before, files.trace(str(self.directory / BASE)))
+
+    def test_top_that_was_renewed_is_the_truth(self) -> None:
+        self.note_pivot()
+        self.write(BASE)
+        self.executor.make_overlay('volume-u.b', (BASE, 'qcow2'), fakes.SIZE)
+        image_tools.qemu_io(
+            self.directory / 'volume-u.b', 'qcow2', 'write -P 8 512k 64k'
+        )
+        self.do(IN_PLACE)
+        self.assertTrue(clusters.is_blank(str(self.directory / 'volume-u.b')))
+        # It fails when that is not there.
+        image_tools.qemu_io(
+            self.directory / BASE, 'qcow2', 'read -P 8 512k 64k'
+        )
 
     def test_remember(self) -> None:
         step = plan.Remember('volume-u.b')

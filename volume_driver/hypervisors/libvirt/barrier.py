@@ -71,13 +71,18 @@ def flush_suspended(domain: typing.Any, guest: str) -> None:
 
 @contextlib.contextmanager
 def suspended(
-    domain: typing.Any, guest: str, progress: base.Progress
+    domain: typing.Any,
+    guest: str,
+    progress: base.Progress,
+    may_resume: collections.abc.Callable[[], bool] | None = None,
 ) -> collections.abc.Iterator[None]:
     """Hold a guest suspended; resume it, if it ran, whatever happens.
 
     That we did so is written down first: after our own death recovery
     resumes a guest that we suspended, and no other.
 
+    :param may_resume: asked at the end; where it says no the guest stays
+        suspended, which is written down still
     :raises BarrierFailed: when it cannot be suspended or resumed
     """
     ran = _is_running(domain, guest)
@@ -90,8 +95,9 @@ def suspended(
             native.call(domain.suspend)
         yield
     finally:
-        resume(domain, guest)
-        progress.release()
+        if may_resume is None or may_resume():
+            resume(domain, guest)
+            progress.release()
 
 
 @tenacity.retry(

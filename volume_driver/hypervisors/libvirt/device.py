@@ -74,6 +74,9 @@ class Device:
     def chain(self) -> tuple[str, ...]:
         return self.read().names
 
+    def image_format(self) -> str | None:
+        return self.read().format or None
+
     def size(self) -> int:
         with self.failing('asking for the size'):
             return int(native.call(self.domain.blockInfo, self.device)[0])

@@ -120,14 +120,15 @@ class LibvirtDisk(devices.Device, base.GuestDisk):
         self,
         top: str,
         base: str,
-        renew: typing.Callable[[], None],
+        renewal: base.Renewal,
         progress: base.Progress,
     ) -> None:
         def go_on() -> None:
-            renew()
+            renewal.renew()
             self._switch_to(top, 'never')
 
-        merge.commit(self, top, base, progress, go_on)
+        in_place = merge.InPlace(renewal, go_on)
+        merge.commit(self, top, base, progress, in_place)
 
     def pull(
         self, pulled: str, backing: str | None, progress: base.Progress

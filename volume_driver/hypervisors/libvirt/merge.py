@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import collections.abc
 import contextlib
+import dataclasses
 
 from oslo_log import log
 
@@ -49,7 +50,18 @@ _XML_LAG = 10.0
 _NEARLY = 16 << 20
 
 Start = collections.abc.Callable[[], None]
-GoOn = collections.abc.Callable[[], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class InPlace:
+    """How a commit of the active image ends that leaves its name behind.
+
+    :param renewal: of the file
+    :param go_on: renews it and switches the guest, which is suspended, to it
+    """
+
+    renewal: base.Renewal
+    go_on: collections.abc.Callable[[], None]
 
 
 def commit(
@@ -57,12 +69,11 @@ def commit(
     top: str,
     base: str,
     progress: base.Progress,
-    go_on: GoOn | None = None,
+    in_place: InPlace | None = None,
 ) -> None:
     """Merge an image down; see :meth:`.base.GuestDisk.commit`.
 
-    :param go_on: switches the guest, which is suspended, from the base to
-        what has the name of the top then
+    :param in_place: how it ends if the top keeps its name
     """
     libvirt = connection.module()
     found = disk.read()
@@ -84,7 +95,7 @@ def commit(
         )
 
     operation = f'commit of {top} into {base}'
-    if go_on is not None and found.names[-1] not in (top, base):
+    if in_place is not None and found.names[-1] not in (top, base):
         raise exception.UnexpectedChain(
             operation=operation,
             guest=disk.guest,
@@ -92,7 +103,7 @@ def commit(
             expected=f'{top} or {base} on top',
         )
     after = _without(disk, found.names, base, top, operation)
-    merge = _Merge(disk, found.names, after, operation, go_on)
+    merge = _Merge(disk, found.names, after, operation, in_place)
     merge.run(kind, start, progress, active)
 
 
@@ -157,7 +168,7 @@ class _Merge:
     :param before: names of the chain before it, the base first
     :param after: names of the chain after it
     :param operation: what it is, in words
-    :param go_on: what is still to be done with the guest suspended
+    :param in_place: how it ends if the top keeps its name
     """
 
     def __init__(
@@ -166,13 +177,13 @@ class _Merge:
         before: tuple[str, ...],
         after: tuple[str, ...],
         operation: str,
-        go_on: GoOn | None = None,
+        in_place: InPlace | None = None,
     ) -> None:
         self._disk = disk
         self._before = before
         self._after = after
         self._operation = operation
-        self._go_on = go_on
+        self._in_place = in_place
         self._libvirt = connection.module()
 
     def run(
@@ -191,12 +202,23 @@ class _Merge:
                     return
                 self._finish(waker)
         domain, guest = self._disk.domain, self._disk.guest
-        if self._go_on is not None:
-            with barrier.suspended(domain, guest, progress):
+        if self._in_place is not None:
+            with self._suspended(progress):
                 self._end(progress)
             return
         barrier.flush(domain, guest, progress)
         progress.mark()
+
+    def _suspended(
+        self, progress: base.Progress
+    ) -> contextlib.AbstractContextManager[None]:
+        """Hold the guest suspended for as long as it must not write."""
+        return barrier.suspended(
+            self._disk.domain,
+            self._disk.guest,
+            progress,
+            self._in_place.renewal.may_resume if self._in_place else None,
+        )
 
     @contextlib.contextmanager
     def _listening(self) -> collections.abc.Iterator[jobs.Waker]:
@@ -250,8 +272,7 @@ class _Merge:
         nothing; and libvirt lets its definition name the base from the pivot
         on, so that the definition tells which one it was.
         """
-        domain, guest = self._disk.domain, self._disk.guest
-        settings = self._disk.settings
+        domain, settings = self._disk.domain, self._disk.settings
         converge.wait(
             domain,
             self._disk.device,
@@ -260,10 +281,12 @@ class _Merge:
             settings.convergence_timeout,
             progress,
         )
-        with barrier.suspended(domain, guest, progress):
+        with self._suspended(progress):
             if not waker.until(self._is_ready_or_gone, settings.longest_pause):
                 self._give_up('it did not converge')
             self._settle(waker)
+            if self._in_place is not None:
+                self._in_place.renewal.settled()
             try:
                 native.call(
                     domain.blockJobAbort,
@@ -283,9 +306,9 @@ class _Merge:
         try:
             barrier.flush_suspended(self._disk.domain, self._disk.guest)
         finally:
-            if self._go_on is not None:
+            if self._in_place is not None:
                 # Only the name of the image above is the truth by then.
-                self._go_on()
+                self._in_place.go_on()
             # Else the guest goes on on the image below in any case.
             progress.mark()
 
