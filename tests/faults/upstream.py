@@ -124,7 +124,7 @@ def run(
         if ended:
             # Nobody calls again while a qemu-img that was left still runs.
             system.wait_until(
-                lambda: not _session(pid), 'orphans end', processes.TIMEOUT
+                lambda: not session(pid), 'orphans end', processes.TIMEOUT
             )
             return processes.read(os.waitstatus_to_exitcode(status), notes)
         if time.monotonic() > deadline:
@@ -134,7 +134,7 @@ def run(
         time.sleep(0.005)
 
 
-def _session(leader: int) -> list[int]:
+def session(leader: int) -> list[int]:
     """Return the processes of a session."""
     found = []
     for path in pathlib.Path('/proc').glob('[0-9]*'):
@@ -169,7 +169,7 @@ def _operate(spec: child.Spec) -> None:
     base_format = spec.options['volume_format']
     with (
         cinder_remotefs.CinderRemoteFS(base_format) as cinder,
-        _database(cinder, spec) as record,
+        database(cinder, spec) as record,
     ):
         shutil.rmtree(cinder.directory)
         cinder.directory.symlink_to(spec.options['volume_files_dir'])
@@ -237,7 +237,7 @@ class _TemporarySnapshot(cinder_remotefs.Snapshot):
 
 
 @contextlib.contextmanager
-def _database(
+def database(
     cinder: cinder_remotefs.CinderRemoteFS, spec: child.Spec
 ) -> collections.abc.Iterator[cinder_remotefs.Volume]:
     """Stand in for Cinder's database; yield the record of the volume."""

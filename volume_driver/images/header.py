@@ -68,6 +68,7 @@ class Header:
     :param luks_at: where its LUKS header begins, 0 where it has none
     :param corrupt: QEMU marked the image as corrupt
     :param bitmaps: number of persistent dirty bitmaps
+    :param snapshots: number of internal snapshots
     :param extended_l2: its L2 entries have subclusters
     :param l1_size: entries of its L1 table
     :param l1_offset: where that begins
@@ -83,6 +84,7 @@ class Header:
     luks_at: int = 0
     corrupt: bool = False
     bitmaps: int = 0
+    snapshots: int = 0
     extended_l2: bool = False
     l1_size: int = 0
     l1_offset: int = 0
@@ -202,6 +204,7 @@ def parse(data: bytes, path: str) -> Header:
         luks_at=int.from_bytes(luks[:8], 'big'),
         corrupt=bool(features & _CORRUPT),
         bitmaps=int.from_bytes(bitmaps[:4], 'big'),
+        snapshots=fields[11],
         extended_l2=bool(features & _EXTENDED_L2),
         l1_size=fields[7],
         l1_offset=fields[8],

@@ -19,13 +19,15 @@ What is corrupt is never mended in place: see :func:`mend`.
 from __future__ import annotations
 
 import json
+import os
 
 from volume_driver import exception
 from volume_driver.images import qemu_img
 from volume_driver.images import secrets
 
 # What the exit codes of a check mean, where it was carried out.
-_CHECKED: dict[object, str] = {2: 'corrupt', 3: 'leaks'}
+CORRUPT = 'corrupt'
+_CHECKED: dict[object, str] = {2: CORRUPT, 3: 'leaks'}
 _DIFFERENT = 1
 
 
@@ -34,9 +36,8 @@ def free_leaked(
 ) -> None:
     """Free the clusters of a qcow2 image that nothing refers to."""
     image = qemu_img.image_arguments(path, key, alone=True)
-    qemu_img.run(
-        execute, path, 'check', '-q', '-r', 'leaks', *image, opened=key
-    )
+    words = ('check', '-q', '-r', 'leaks', *image)
+    qemu_img.run(execute, path, *words, opened=key, reads=_length(path))
 
 
 def mend(execute: qemu_img.Execute, path: str) -> None:
@@ -47,7 +48,8 @@ def mend(execute: qemu_img.Execute, path: str) -> None:
 
     :raises CommandFailed: when errors are left
     """
-    qemu_img.run(execute, path, 'check', '-q', '-r', 'all', _alone(path))
+    words = ('check', '-q', '-r', 'all', _alone(path))
+    qemu_img.run(execute, path, *words, reads=_length(path))
 
 
 def check(
@@ -58,14 +60,15 @@ def check(
     No other image is opened, whatever the header names. ``-U``: nobody is
     kept from opening the image meanwhile; then the answer means nothing.
 
-    :returns: ``corrupt``, ``leaks`` or nothing
+    :returns: :data:`CORRUPT`, ``leaks`` or nothing
     """
     if key is None:
         image: tuple[str, ...] = (_alone(path),)
     else:
         image = qemu_img.image_arguments(path, key, alone=True)
+    words = ('check', '-q', '-U', *image)
     try:
-        qemu_img.run(execute, path, 'check', '-q', '-U', *image, opened=key)
+        qemu_img.run(execute, path, *words, opened=key, reads=_length(path))
     except exception.CommandFailed as error:
         if error.exit_code in _CHECKED:
             return _CHECKED[error.exit_code]
@@ -99,6 +102,11 @@ def shows_same(
             return False
         raise
     return True
+
+
+def _length(path: str) -> int:
+    """Return the length of a file, in which all of its tables are."""
+    return os.stat(path).st_size
 
 
 def _alone(path: str) -> str:

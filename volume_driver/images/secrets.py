@@ -154,6 +154,7 @@ def _node(path: str, alone: bool, above: list[str]) -> dict[str, typing.Any]:
         raise exception.EncryptionMixed(
             volume=volume, encrypted=', '.join(above), plain=bare
         )
+    luks.check_effort(path, found.luks_at)
     if found.backing_format == 'raw':
         raise exception.EncryptionMixed(
             volume=volume, encrypted=bare, plain=found.backing

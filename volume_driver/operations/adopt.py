@@ -25,6 +25,7 @@ from volume_driver import info
 from volume_driver import names
 from volume_driver.hypervisors import base as hypervisor
 from volume_driver.images import header
+from volume_driver.images import qemu_check
 from volume_driver.images import reader
 from volume_driver.images import record
 from volume_driver.images import trust
@@ -126,6 +127,28 @@ def look(context: contexts.Context, name: str) -> chain.Image:
     return reader.read_flat(path, known or trust.inspect(path))
 
 
+def _check_tables(context: contexts.Context, image: chain.Image) -> None:
+    """Let QEMU check the tables of an image that others made.
+
+    What overlaps there is overwritten as soon as somebody writes to it.
+
+    :raises ImageInvalid: when they are corrupt, or cannot be read
+    """
+    if image.format != 'qcow2':
+        return
+    path = context.path(image.name)
+    try:
+        found = qemu_check.check(context.execute, path)
+    except exception.CommandFailed as error:
+        raise exception.ImageInvalid(
+            path=path, format='qcow2', reason=str(error)
+        ) from error
+    if found == qemu_check.CORRUPT:
+        raise exception.ImageInvalid(
+            path=path, format='qcow2', reason='its tables are corrupt'
+        )
+
+
 def take(
     context: contexts.Context, target: hypervisor.Target, name: str
 ) -> chain.Image:
@@ -142,6 +165,7 @@ def take(
         return _take_volume(context, target, name)
     with volumes.new(context, target):
         image = look(context, name)
+        _check_tables(context, image)
         contexts.refuse_open(context, name, hypervisor.Found())
         _rename(context.path(name), context, target.name, image.format)
         return image
@@ -151,6 +175,7 @@ def _take_volume(
     context: contexts.Context, target: hypervisor.Target, name: str
 ) -> chain.Image:
     image = look(context, name)
+    _check_tables(context, image)
     former = dataclasses.replace(
         target, volume_id=name.removeprefix('volume-'), name=name
     )

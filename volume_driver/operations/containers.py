@@ -31,6 +31,7 @@ from volume_driver.images import reader
 from volume_driver.images import secrets
 from volume_driver.operations import context as contexts
 from volume_driver.operations import copies
+from volume_driver.operations import copying
 from volume_driver.operations import recovery
 from volume_driver.operations import seal
 
@@ -121,9 +122,15 @@ def _convert(
 ) -> None:
     path = source.context.path(image.name)
     made = opened.like(path) if opened else None
-    qemu_img.convert(
-        source.context.execute, path, part, formats, (opened, made)
-    )
+    with copying.told(path, part):
+        qemu_img.convert(
+            source.context.execute,
+            path,
+            part,
+            formats,
+            image.size,
+            (opened, made),
+        )
 
 
 def write_over(

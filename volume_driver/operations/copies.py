@@ -37,6 +37,7 @@ from volume_driver.images import qemu_img
 from volume_driver.images import reader
 from volume_driver.images import secrets
 from volume_driver.operations import context as contexts
+from volume_driver.operations import copying
 from volume_driver.operations import recovery
 from volume_driver.operations import run
 from volume_driver.operations import snapshots
@@ -263,9 +264,11 @@ def write_overlay(
             )
         else:
             qemu_img.create(context.execute, part, 'qcow2', active.size, key)
-        qemu_img.convert_onto(
-            context.execute, path, part, (image_format, active.format), key
-        )
+        with copying.told(path, part):
+            qemu_img.convert_onto(
+                *(context.execute, path, part, (image_format, active.format)),
+                *(active.size, key),
+            )
         files.cover(part, context.path(active.name))
         files.sync(part)
         # All that took long enough for a guest to be started.
@@ -370,8 +373,11 @@ def _flatten(
     context = source.context
     keys = (context.key_of(source.target, image), key)
     formats = (image.format, image_format)
-    qemu_img.convert(
-        context.execute, context.path(image.name), path, formats, keys
-    )
+    from_path = context.path(image.name)
+    with copying.told(from_path, path):
+        qemu_img.convert(
+            *(context.execute, from_path, path),
+            *(formats, image.size, keys),
+        )
     if size > image.size:
         qemu_img.resize(context.execute, path, image_format, size, key)

@@ -92,7 +92,7 @@ def convert(
     there = _place(context, target)
     files.discard(there)
     formats = (given.format, 'qcow2')
-    qemu_img.convert(context.execute, path, there, formats, keys)
+    qemu_img.convert(context.execute, path, there, formats, given.size, keys)
     if given.size < size:
         qemu_img.resize(context.execute, there, 'qcow2', size, keys[1])
     return reader.read_container(there)

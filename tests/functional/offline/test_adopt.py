@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import itertools
 import pathlib
+import struct
 
 import ddt
 
@@ -198,8 +199,20 @@ class TakeTest(case.OfflineTestCase):
         self.assertTrue(self.made.path('disk').is_symlink())
         self.assertEqual(b'mine', outside.read_bytes())
 
-    def check_refused(self) -> None:
-        with self.refused(exception.ImageNotTrusted, self.made.directory):
+    def test_corrupt_tables_are_refused(self) -> None:
+        path = self.put('disk', 'qcow2')
+        with path.open('r+b') as stream:
+            # The first L2 table is where the header is.
+            stream.seek(40)
+            (l1,) = struct.unpack('>Q', stream.read(8))
+            stream.seek(l1)
+            stream.write(struct.pack('>Q', 1 << 63))
+        self.check_refused(exception.ImageInvalid)
+
+    def check_refused(
+        self, error: type[exception.Refused] = exception.ImageNotTrusted
+    ) -> None:
+        with self.refused(error, self.made.directory):
             self.take('disk')
 
 

@@ -48,6 +48,13 @@ class CommandTest(base.TestCase):
     def assert_command(self, *expected: str) -> None:
         self.assertEqual([('qemu-img', *expected)], self.execute.commands)
 
+    def assert_limited(self, *expected: str) -> None:
+        (command,) = self.execute.commands
+        at = command.index('qemu-img')
+        self.assertEqual(('qemu-img', *expected), command[at:])
+        self.assertEqual('timeout', command[0])
+        self.assertIn('prlimit', command[:at])
+
     def test_create(self) -> None:
         qemu_img.create(self.execute, '/volumes/v', 'raw', 1024)
         self.assert_command('create', '-q', '-f', 'raw', '/volumes/v', '1024')
@@ -136,18 +143,19 @@ class CommandTest(base.TestCase):
 
     def test_resize(self) -> None:
         qemu_img.resize(self.execute, '/volumes/v', 'raw', 2048)
-        self.assert_command('resize', '-q', '-f', 'raw', '/volumes/v', '2048')
+        self.assert_limited('resize', '-q', '-f', 'raw', '/volumes/v', '2048')
 
     def test_convert_names_both_formats(self) -> None:
-        qemu_img.convert(self.execute, '/a', '/b', ('qcow2', 'raw'))
+        qemu_img.convert(self.execute, '/a', '/b', ('qcow2', 'raw'), 512)
         (command,) = self.execute.commands
         self.assertEqual(('/a', '/b'), command[-2:])
         self.assertEqual('qcow2', command[command.index('-f') + 1])
         self.assertEqual('raw', command[command.index('-O') + 1])
 
     def test_convert_onto_makes_no_image(self) -> None:
-        qemu_img.convert_onto(self.execute, '/a', '/b', ('raw', 'qcow2'))
-        self.assert_command(
+        formats = ('raw', 'qcow2')
+        qemu_img.convert_onto(self.execute, '/a', '/b', formats, 512)
+        self.assert_limited(
             *('convert', '-q', '-n', '-f', 'raw', '-O', 'qcow2'),
             *('-t', 'writeback', '/a', '/b'),
         )

@@ -41,7 +41,10 @@ def encrypted_header(backing: str = '', crypt: int = 2) -> bytes:
         *(crypt, 1, 0x30000, 0x10000, 1, 0, 0),
     ) + struct.pack('>QQQII', 0, 0, 0, 4, 104)
     data = (head + extensions).ljust(1024, b'\0') + name
-    return data.ljust(4096, b'\0') + test_luks.luks_header()
+    # The slots for keys, none of which is in use.
+    return (data.ljust(4096, b'\0') + test_luks.luks_header()).ljust(
+        8192, b'\0'
+    )
 
 
 class SecretsTest(base.TestCase):
@@ -106,6 +109,16 @@ class SecretsTest(base.TestCase):
         path = self.make('volume-u', crypt=1)
         self.assertEqual(0, header.read(path).luks_at)
         self.assertRaises(exception.ImageNotTrusted, secrets.name, path)
+
+    def test_one_that_takes_hours_to_open_is_refused(self) -> None:
+        path = pathlib.Path(self.make('volume-u'))
+        data = bytearray(path.read_bytes())
+        data[4096 + 164 : 4096 + 168] = b'\xff' * 4
+        path.write_bytes(data)
+        error = self.assertRaises(
+            exception.ImageNotTrusted, secrets.name, str(path)
+        )
+        self.assertIn('hashed', str(error))
 
     def test_new_images_are_encrypted_like_others(self) -> None:
         path = self.make('volume-u')

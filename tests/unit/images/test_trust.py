@@ -89,6 +89,10 @@ class CheckTest(base.TestCase):
     def test_data_file_is_refused(self) -> None:
         self.assert_refused('its data is in another file', data_file=True)
 
+    def test_internal_snapshots_without_end_are_refused(self) -> None:
+        self.check(snapshots=1024)
+        self.assert_refused('1025 internal snapshots', snapshots=1025)
+
     def test_corrupt_image_is_refused(self) -> None:
         self.assert_refused('marked it as corrupt', corrupt=True)
 
@@ -141,6 +145,14 @@ class InspectTest(base.TestCase):
     @ddt.data('v3-overlay', 'v3-overlay-by-path', 'data-file')
     def test_qcow2_that_leads_outside_is_refused(self, name: str) -> None:
         self.assertIn('not safe', self.refused((0, data.header(name))))
+
+    def test_what_only_begins_like_qcow2_is_refused(self) -> None:
+        for length in (4, 71, 100):
+            path = self.temp_dir() / 'cut'
+            path.write_bytes(data.header('v3')[:length])
+            self.assertRaises(
+                exception.ImageNotTrusted, trust.inspect, str(path)
+            )
 
     def test_vmdk_is_refused(self) -> None:
         text = b'# Disk DescriptorFile\nversion=1\nRW 1 FLAT "/etc/x" 0\n'

@@ -57,7 +57,7 @@ class CopiesTestCase(case.OperationsTestCase):
         """Let qemu-img fail at one of its verbs."""
 
         def execute(*command: str, **options: typing.Any) -> typing.Any:
-            if command[1] == verb:
+            if verb in command:
                 raise processutils.ProcessExecutionError(exit_code=1)
             return processutils.execute(*command, **options)
 
@@ -234,6 +234,7 @@ class WriteOverTestCase(CopiesTestCase):
             str(self.directory / name),
             str(path),
             (image_format, 'raw'),
+            fakes.SIZE,
         )
         return path.read_bytes()[:4]
 
@@ -391,7 +392,7 @@ class WriteOverOverlayTest(WriteOverTestCase):
         inode = (self.directory / 'volume-u.b').stat().st_ino
 
         def execute(*command: str, **options: typing.Any) -> typing.Any:
-            if command[1] == 'convert':
+            if 'convert' in command:
                 self.run_guest()
             return processutils.execute(*command, **options)
 
