@@ -179,7 +179,7 @@ class Player:
         elif seconds >= LONGEST:
             state = SLOW
         elif check is not None:
-            text = check(self._before(stage, entry))
+            text = _checked(check, self._before(stage, entry))
             state = WRONG if text else RIGHT
         elif not isinstance(error, self.typed):
             state = UNTYPED
@@ -234,6 +234,14 @@ class Player:
                 if content.holds(path, words):
                     found.append(f'{path.name} has the secret')
         return found
+
+
+def _checked(check: Check, before: stages.Stage) -> str:
+    try:
+        return check(before)
+    except Exception as error:
+        # Whatever it is, the check could not read what was made.
+        return f'not readable: {type(error).__name__}: {error}'
 
 
 def _children() -> list[str]:

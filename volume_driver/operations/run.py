@@ -81,7 +81,8 @@ def run(
         try:
             carry_out(context, target, journal, found, fresh=True)
         except exception.VolumeDriverError:
-            if not journal.is_holding:
+            left = journals.find(context.directory, target.name)
+            if left is None or not journal.is_holding:
                 raise
             _finish_held(context, target, journal)
     seconds = time.monotonic() - started
