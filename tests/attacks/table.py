@@ -20,6 +20,7 @@ import dataclasses
 
 from tests.attacks import attack as attacks
 from tests.attacks import play
+from tests.fixtures import columns
 
 OURS = 'this driver'
 UPSTREAM = 'Cinder RemoteFS'
@@ -96,13 +97,7 @@ class Table:
         for field in ('kind', 'entry'):
             lines += [(field, *_HEAD * 2), *self.rows(field), ('',) * 13]
         widths = [36, *(8,) * 12]
-        return '\n'.join(
-            ' '.join(
-                cell.ljust(width)
-                for cell, width in zip(line, widths, strict=True)
-            ).rstrip()
-            for line in lines
-        )
+        return columns.aligned(lines, widths)
 
     def rst(self, how: str, attacks_: int) -> str:
         """Return it for the documentation.

@@ -14,9 +14,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import pathlib
-
 import ddt
 
 from tests.cinder import image_case
@@ -26,24 +23,6 @@ from tests.fixtures.cloud import checked
 from tests.fixtures.cloud import compute
 
 _MIB = image_case.MIB
-
-
-@dataclasses.dataclass
-class _Headed(models.View):
-    """What begins with a header.
-
-    :ivar header: bytes
-    """
-
-    header: bytes = b''
-
-    def copy(self, size: int | None = None) -> _Headed:
-        return _Headed(size or self.size, dict(self.blocks), self.header)
-
-    def save(self, path: pathlib.Path) -> None:
-        super().save(path)
-        with path.open('r+b') as stream:
-            stream.write(self.header)
 
 
 @ddt.ddt
@@ -70,7 +49,7 @@ class GuestHeaderTest(image_case.ImagesTestCase):
         with path.open('r+b') as stream:
             stream.write(header)
         view = volume.model.active
-        volume.model.active = _Headed(view.size, view.blocks, header)
+        volume.model.active = models.HeadedView(view.size, view.blocks, header)
         return volume
 
     @ddt.data(True, False)

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """Snapshots of the volumes of Nova's servers, with plugin ``nova``.
 
 A server is started from the connection info that Nova keeps. Nova's side is

@@ -22,6 +22,7 @@ import pathlib
 
 from tests.faults import cases
 from tests.faults import verdict as verdicts
+from tests.fixtures import columns
 
 OURS = 'this driver'
 UPSTREAM = 'Cinder RemoteFS'
@@ -150,13 +151,7 @@ class Table:
         )
         lines = [*head, *self.rows()]
         widths = [24, 8, 27, 12, 5, 6, 16, 5, 6]
-        return '\n'.join(
-            ' '.join(
-                cell.ljust(width)
-                for cell, width in zip(line, widths, strict=True)
-            ).rstrip()
-            for line in lines
-        )
+        return columns.aligned(lines, widths)
 
     def rst(self, how: str, seed: int) -> str:
         """Return it for the documentation.

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """A finding with all that is known, and what has to be so for a repair."""
 
 from __future__ import annotations

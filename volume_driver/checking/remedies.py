@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """Which repair a finding calls for: only what can be proved to lose nothing.
 
 Everything else is refused with the reason. A repair rests on facts that all

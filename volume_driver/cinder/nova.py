@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """Plugin ``nova``: guests that Nova started, and starts again.
 
 Nova keeps a copy of where a server's disk is, and starts a server that was
@@ -49,6 +48,7 @@ import tenacity
 from volume_driver import driver as core_driver
 from volume_driver import exception
 from volume_driver import names
+from volume_driver.cinder import records
 from volume_driver.hypervisors import base
 from volume_driver.hypervisors.libvirt import definition
 from volume_driver.hypervisors.libvirt import disk
@@ -235,12 +235,7 @@ class Request:
             attachments = objects.VolumeAttachmentList.get_all_by_volume_id(
                 self._context, self._volume_id
             )
-            for each in attachments:
-                info = each.connection_info
-                if info and 'name' in info:
-                    wanted = {'name': overlay, 'format': 'qcow2'}
-                    each.connection_info = {**info, **wanted}
-                    each.save()
+            records.name_in(attachments, overlay, 'qcow2')
 
     def _ask(self, snapshot_id: str, overlay: str) -> None:
         content = {

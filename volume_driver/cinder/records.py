@@ -20,6 +20,7 @@ starts a server again (launchpad bug 1860913).
 
 from __future__ import annotations
 
+import collections.abc
 import typing
 
 from oslo_log import log
@@ -47,7 +48,8 @@ def keep(core: core_driver.Qcow2Driver, volume: typing.Any) -> None:
     # Of what is not finished an attachment may name the outcome already.
     directory, name = core.context.directory, core.target(volume).name
     if journals.find(directory, name) is None:
-        _keep_attachments(volume, found.active)
+        active = found.active
+        name_in(volume.volume_attachment or (), active.name, active.format)
 
 
 def _keep_formats(volume: typing.Any, found: chain.Chain) -> None:
@@ -61,9 +63,14 @@ def _keep_formats(volume: typing.Any, found: chain.Chain) -> None:
             volume.save()
 
 
-def _keep_attachments(volume: typing.Any, active: chain.Image) -> None:
-    wanted = {'name': active.name, 'format': active.format}
-    for attachment in volume.volume_attachment or ():
+def name_in(
+    attachments: collections.abc.Iterable[typing.Any],
+    name: str,
+    image_format: str,
+) -> None:
+    """Let attachments name an image, from which Nova starts a server."""
+    wanted = {'name': name, 'format': image_format}
+    for attachment in attachments:
         info = attachment.connection_info
         if not info or 'name' not in info:
             continue

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """What a commit in place knows of its two images around the pivot.
 
 The traces of both are noted once they hold the same on disk, right before the

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """The qemu-img verbs that look for damage, mend it, or compare.
 
 What is corrupt is never mended in place: see :func:`mend`.

@@ -72,14 +72,14 @@ def add_nameless(directory: str, volume: str, overlay: str) -> None:
 
     :raises RecordCorrupt: when the record is not one of ours
     """
-    known = nameless(directory, volume)
+    found = _read(directory, volume)
+    known = found.get('nameless', ())
     if overlay in known:
         return
     there = {
         name for name in known if files.exists(os.path.join(directory, name))
     }
-    known_format = base_format(directory, volume)
-    _write(directory, volume, known_format, {*there, overlay})
+    _write(directory, volume, found.get('base_format'), {*there, overlay})
 
 
 def nameless(directory: str, volume: str) -> frozenset[str]:

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """Tells in the log how far a copy is that takes long."""
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def _tell(source: str, copy: str, ended: progress.Ended) -> None:
         return
     most = to_copy(source)
     while True:
-        done = min(_allocated(copy), most)
+        done = min(progress.allocated(copy), most)
         LOG.info(
             'copying %(source)s: %(done)d of at most %(most)d bytes '
             '(%(percent)d %%)',
@@ -72,7 +71,7 @@ def to_copy(path: str) -> int:
     total, seen = 0, set()
     while path not in seen:
         seen.add(path)
-        total += _allocated(path)
+        total += progress.allocated(path)
         try:
             backing = header.read(path).backing
             below = trust.plain(backing) if backing else ''
@@ -82,10 +81,3 @@ def to_copy(path: str) -> int:
             break
         path = os.path.join(os.path.dirname(path), below)
     return total
-
-
-def _allocated(path: str) -> int:
-    try:
-        return os.lstat(path).st_blocks * 512
-    except OSError:
-        return 0

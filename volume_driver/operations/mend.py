@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """Proves that a repair loses nothing, and carries it out.
 
 The volume's lock is held from the look that led to the repair to its end.

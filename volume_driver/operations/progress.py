@@ -46,7 +46,7 @@ class Watch:
         self._highest = 0.0
         for name in os.listdir(context.directory):
             if name.split('.')[0] == target.name:
-                self._before[name] = self._allocated(name)
+                self._before[name] = allocated(context.path(name))
 
     def percent(self) -> int | None:
         """Return how far it is, 0 to 99; None when there is no merge."""
@@ -86,14 +86,17 @@ class Watch:
         return 0, 0
 
     def _grown(self, name: str) -> int:
-        return max(0, self._allocated(name) - self._before.get(name, 0))
+        now = allocated(self._context.path(name))
+        return max(0, now - self._before.get(name, 0))
 
-    def _allocated(self, name: str) -> int:
-        try:
-            return os.lstat(self._context.path(name)).st_blocks * 512
-        except OSError:
-            # Gone, or just not to be seen; it is only for looking at.
-            return 0
+
+def allocated(path: str) -> int:
+    """Return the bytes that a file takes; it is only for looking at."""
+    try:
+        return os.lstat(path).st_blocks * 512
+    except OSError:
+        # Gone, or just not to be seen.
+        return 0
 
 
 @contextlib.contextmanager

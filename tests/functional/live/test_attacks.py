@@ -19,7 +19,6 @@ raw, and what the header names stays closed: for us and for QEMU.
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 
 import ddt
 
@@ -41,21 +40,6 @@ _CHOSEN = (
     'VMDK: a description',
     'GPT and qcow2',
 )
-
-
-@dataclasses.dataclass
-class _Headed(models.View):
-    """What begins with some bytes."""
-
-    header: bytes = b''
-
-    def copy(self, size: int | None = None) -> _Headed:
-        return _Headed(size or self.size, dict(self.blocks), self.header)
-
-    def save(self, path: pathlib.Path) -> None:
-        super().save(path)
-        with path.open('r+b') as stream:
-            stream.write(self.header)
 
 
 @ddt.ddt
@@ -80,7 +64,7 @@ class GuestHeaderTest(case.LiveTestCase):
         )
         volume.guest.flush()
         view = volume.model.active
-        volume.model.active = _Headed(view.size, view.blocks, header)
+        volume.model.active = models.HeadedView(view.size, view.blocks, header)
         return volume
 
     def scene(self, volume: case.GuestVolume) -> attacks.Scene:

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """The active image keeps its name when snapshots are deleted.
 
 Somebody else starts the guest by that name, and does not ask first: at every
