@@ -17,6 +17,7 @@ Everything that is written is on the disk when a method returns.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from volume_driver import exception
@@ -84,11 +85,20 @@ class ImageExecutor(base.Executor):
         return key
 
     def make_overlay(
-        self, name: str, backing: tuple[str, str], size: int
+        self,
+        name: str,
+        backing: tuple[str, str],
+        size: int,
+        guard: contextlib.AbstractContextManager[None] | None = None,
     ) -> None:
+        """Make an overlay, in the place of one of that name if it is there.
+
+        :param guard: is held while it gets its name
+        """
         part = self.prepare_overlay(name, backing, size)
         try:
-            files.rename(part, self.path(name))
+            with guard or contextlib.nullcontext():
+                files.rename(part, self.path(name))
         except Exception:
             files.discard(part)
             raise

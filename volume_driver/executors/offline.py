@@ -184,14 +184,9 @@ class OfflineExecutor(images.ImageExecutor):
         :raises ImageOpenElsewhere: when somebody has
         """
         self.refuse_open(name)
-        part = self.prepare_overlay(name, backing, size)
-        try:
-            # All that took long enough for a guest to be started.
-            with locks.kept_from_writers(self.path(name)):
-                files.rename(part, self.path(name))
-        except Exception:
-            files.discard(part)
-            raise
+        # The making takes long enough for a guest to be started.
+        guard = locks.kept_from_writers(self.path(name))
+        self.make_overlay(name, backing, size, guard)
 
     @do.register
     def _(self, step: plan.Pull, progress: base.Progress) -> None:
