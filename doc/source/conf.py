@@ -24,7 +24,6 @@ extensions = [
     'messages',
     'openstackdocstheme',
     'oslo_config.sphinxext',
-    'stevedore.sphinxext',
     'sphinx.ext.autodoc',
 ]
 

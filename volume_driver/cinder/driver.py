@@ -206,7 +206,7 @@ class Qcow2Driver(
                 records.keep(core, snapshot.volume)
             raise
         records.keep(core, snapshot.volume)
-        nova.let_know(core, snapshot)
+        nova.created(core, snapshot)
 
     @errors.translated(cinder_exception.SnapshotIsBusy)
     def delete_snapshot(self, snapshot: Any) -> None:
@@ -220,6 +220,7 @@ class Qcow2Driver(
             self.backend.on(address).delete_snapshot(snapshot)
             return
         core = self._with_one_guest(snapshot)
+        nova.before_deletion(core, snapshot)
         watch = core_progress.Watch(core.context, core.target(volume))
         with progress.shown(snapshot, watch):
             core.delete_snapshot(snapshot)

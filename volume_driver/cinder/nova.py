@@ -26,6 +26,11 @@ copy          the passing snapshot is taken, and goes, without Nova: the name
               is the same before and after
 ============= ==============================================================
 
+Nova looks at a snapshot that it took twice a second, and asks Cinder for the
+connection anew once the snapshot is not being created any more; if by then
+there is no such snapshot, it never asks (``_volume_snapshot_create`` there).
+So it gets the time to notice, see :func:`created` and :func:`before_deletion`.
+
 A guest without Nova's mark in its domain is handled as by plugin ``libvirt``.
 """
 
@@ -43,6 +48,7 @@ from cinder.db import api as db
 from cinder.objects import fields
 from keystoneauth1 import exceptions as ks_exceptions
 from oslo_log import log
+from oslo_utils import timeutils
 import tenacity
 
 from volume_driver import driver as core_driver
@@ -65,8 +71,8 @@ _LATE = 60.0
 _LAST_WORD = 10.0
 # What Nova sets the snapshot's progress to once it has done its part.
 _DONE = '90%'
-# Seconds in which it looks twice, and asks.
-_NOTICED = 1.5
+# Seconds in which it looks three times, and asks.
+_NOTICED = 2.0
 # Answers of Nova's API after which it does nothing.
 _REFUSED = range(400, 500)
 
@@ -75,6 +81,11 @@ class NovaHypervisor(plugin.LibvirtHypervisor):
     """Plugin ``nova``: asks Nova where it has to know, else libvirt."""
 
     keeps_names = True
+
+    def __init__(self, *args: typing.Any, **kwargs: typing.Any) -> None:
+        super().__init__(*args, **kwargs)
+        # When snapshots of a server's were complete, by their ids.
+        self.completed: dict[str, float] = {}
 
     def make_disk(
         self,
@@ -154,23 +165,48 @@ class NovaDefinedDisk(definition.LibvirtDefinedDisk):
         super().switch_back(active, image_format, below)
 
 
-def let_know(core: core_driver.Qcow2Driver, snapshot: typing.Any) -> None:
+def created(core: core_driver.Qcow2Driver, snapshot: typing.Any) -> None:
     """Let Nova see where a server that is shut off starts from now.
 
-    It looks at a snapshot that it took twice a second, and asks for the
-    connection anew once the snapshot is not being created any more. By then a
-    tenant may have started the server. So the snapshot has another state for
-    as long as Nova takes to notice.
+    A tenant may start the server as soon as the snapshot is there. So the
+    snapshot has another state for as long as Nova takes to notice.
 
     :param snapshot: it is complete, and the attachments name its overlay
     """
     hypervisor = core.context.hypervisor
     if not isinstance(hypervisor, NovaHypervisor):
         return
+    now = time.monotonic()
+    for known, when in list(hypervisor.completed.items()):
+        if now - when > _TIMEOUT:
+            del hypervisor.completed[known]
+    hypervisor.completed[snapshot.id] = now
     found = hypervisor.find(core.target(snapshot.volume))
     if any(isinstance(disk, NovaDefinedDisk) for disk in found.defined):
         snapshot.status = fields.SnapshotStatus.UPDATING
         snapshot.save()
+        time.sleep(_NOTICED)
+
+
+def before_deletion(
+    core: core_driver.Qcow2Driver, snapshot: typing.Any
+) -> None:
+    """Leave a snapshot there until Nova has noticed that it was taken.
+
+    One that this process did not take may have been taken by another one of
+    the cluster, or before a restart, a moment ago.
+
+    :param snapshot: its state says already that it is being deleted
+    """
+    hypervisor = core.context.hypervisor
+    if not isinstance(hypervisor, NovaHypervisor):
+        return
+    if not snapshot.volume.volume_attachment:
+        return
+    completed = hypervisor.completed.get(snapshot.id)
+    if completed is not None:
+        time.sleep(max(0.0, completed + _NOTICED - time.monotonic()))
+    elif not timeutils.is_older_than(snapshot.created_at, _TIMEOUT):
         time.sleep(_NOTICED)
 
 
