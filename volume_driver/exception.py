@@ -313,6 +313,16 @@ class RepairUnproved(Refused):
     )
 
 
+class AccessDenied(VolumeDriverError):
+    template = (
+        'The image {path} belongs to {owner} with mode {mode}, and this '
+        'service, user {user}, can do nothing about it: {reason}. It has to '
+        'be in group {group}, that of the directory, and to be allowed to '
+        'start privsep-helper for volume_driver.privileged.context; then '
+        'call again, and what was begun is finished.'
+    )
+
+
 class FileOperationFailed(VolumeDriverError):
     template = (
         'The file {path} could not be handled: {reason}. Mend what it says '

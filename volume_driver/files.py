@@ -23,6 +23,7 @@ import os
 import stat
 import typing
 
+from volume_driver import access
 from volume_driver import exception
 from volume_driver import names
 from volume_driver import native
@@ -105,7 +106,7 @@ def sync(path: str) -> None:
 
 
 def _sync(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = access.open_image(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:

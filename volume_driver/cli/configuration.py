@@ -64,6 +64,8 @@ def load(options: argparse.Namespace) -> cfg.ConfigOpts:
     arguments = [f'--config-file={path}' for path in options.config_files]
     arguments += [f'--config-dir={path}' for path in options.config_dirs]
     conf(arguments, project=PROJECT)
+    # oslo.privsep reads its options there, and tells its helper the files.
+    cfg.CONF(arguments, project=PROJECT)
     if options.volume_files_dir is not None:
         conf.set_override(
             'volume_files_dir', options.volume_files_dir, opts.GROUP

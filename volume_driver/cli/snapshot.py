@@ -81,6 +81,24 @@ class ListSnapshots(app.Exemplified, lister.Lister):
         return self.COLUMNS, rows
 
 
+class RevertToSnapshot(app.Exemplified, command.Command):
+    """Drop all that was written to a volume since its newest snapshot.
+
+    The volume must not be in use. The snapshot stays.
+    """
+
+    EXAMPLE = 'snapshot revert 5f0c before-upgrade'
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        arguments.add_snapshot(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        found = arguments.snapshot(parsed_args)
+        app.of(self).changing().revert_to_snapshot(None, found.volume, found)
+
+
 class DeleteSnapshots(app.Exemplified, command.Command):
     """Delete snapshots of a volume, in use or not.
 

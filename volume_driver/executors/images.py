@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from volume_driver import access
 from volume_driver import exception
 from volume_driver import files
 from volume_driver import names
@@ -115,6 +116,7 @@ class ImageExecutor(base.Executor):
         try:
             qemu_img.create_overlay(self.execute, part, *backing, size, key)
             files.cover(part, self.path(backing[0]))
+            access.give(part, self.path(backing[0]))
             files.sync(part)
         except Exception:
             files.discard(part)
@@ -125,6 +127,7 @@ class ImageExecutor(base.Executor):
         # The image above is opened later on, to be pointed elsewhere.
         key = self.key_of(step.top) and self.key_of(step.above or step.top)
         top = self.path(step.top)
+        access.ensure(self.path(step.base))
         between = self.backing_of(step.top) != step.base
         if not between and allocation.is_whole_data(self.directory, step.top):
             qemu_img.commit_pair(self.execute, top, step.base, self.bandwidth)

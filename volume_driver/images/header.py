@@ -25,6 +25,7 @@ import os
 import stat
 import struct
 
+from volume_driver import access
 from volume_driver import exception
 
 MAGIC = b'QFI\xfb'
@@ -95,10 +96,11 @@ def open_image(path: str) -> int:
 
     :raises ImageNotTrusted: when it is a symlink or no regular file
     :raises ImageInvalid: when it is not there
+    :raises AccessDenied: when this service may not read it
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        fd = os.open(path, flags)
+        fd = access.open_image(path, flags)
     except FileNotFoundError as error:
         raise exception.ImageInvalid(
             path=path, format='an image', reason='the file is missing'

@@ -28,6 +28,7 @@ import typing
 from oslo_concurrency import processutils
 import tenacity
 
+from volume_driver import access
 from volume_driver import exception
 from volume_driver import files
 from volume_driver.images import limits
@@ -339,11 +340,13 @@ def run(
     :param made: the key of an image that is made
     :param reads: how many bytes it may have to read of an image that others
         made, which is what its limits follow; None for no limits
+    :raises AccessDenied: when this service may not write to it
     :raises CommandFailed: when it fails
     :raises LimitReached: when its limits are why
     :raises NoSpace: when it says that this is why
     :raises DirectoryUnusable, ProgramMissing: when it cannot be started
     """
+    access.ensure(path)
     keys = {secrets.OPENED: opened, secrets.MADE: made}
     with secrets.shown(keys) as objects:
         limited = () if reads is None else limits.prefix(reads)
