@@ -46,12 +46,25 @@ def target(volume: Record, directory: str) -> hypervisor.Target:
     """
     attachments = getattr(volume, 'volume_attachment', ())
     known = attachments is not None
+    attachments = [each for each in attachments or () if _is_used(each)]
     return hypervisor.Target(
         volume_id=str(volume.id),
         name=name_of(volume),
         directory=directory,
-        hosts=_hosts(attachments or ()),
-        attached=bool(list(attachments)) if known else None,
+        hosts=_hosts(attachments),
+        attached=bool(attachments) if known else None,
+    )
+
+
+def _is_used(attachment: Record) -> bool:
+    """Tell whether a guest may have the volume by this attachment.
+
+    It may not by one that is only reserved, as that of a server which is
+    shelved: it asks where the volume is before it is started anywhere.
+    """
+    return bool(
+        getattr(attachment, 'attached_host', None)
+        or getattr(attachment, 'attach_status', None) != 'reserved'
     )
 
 

@@ -177,6 +177,19 @@ class RecordTest(DriverTestCase):
         self.assertTrue(found.attached)
         self.assertEqual((), found.hosts)
 
+    def test_reserved_attachment_is_none(self) -> None:
+        reserved = types.SimpleNamespace(
+            attached_host=None, attach_status='reserved'
+        )
+        found = self.target(volume_attachment=[reserved])
+        self.assertFalse(found.attached)
+        known = types.SimpleNamespace(
+            attached_host='one', attach_status='reserved'
+        )
+        found = self.target(volume_attachment=[reserved, known])
+        self.assertTrue(found.attached)
+        self.assertEqual(('one',), found.hosts)
+
     def test_attached_volume_is_refused_without_a_hypervisor(self) -> None:
         volume = _volume(volume_attachment=[types.SimpleNamespace()])
         self.driver.create_volume(volume)

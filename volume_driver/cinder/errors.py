@@ -14,8 +14,11 @@
 
 Cinder's manager goes by the class: after ``SnapshotIsBusy`` and
 ``VolumeIsBusy`` the record is what it was before, ``available``, which is
-right where we refused and nothing was changed; after anything else it is in
-an error state. It also goes into the tenant's message by its class.
+right where we refused and nothing was changed. It is right, too, where a guest
+went away under a merge, or its host did: the tenant may ask again, and what
+was begun is finished then, while the API would refuse to delete a snapshot
+that is ``error_deleting``. After anything else it is in an error state. It
+also goes into the tenant's message by its class.
 """
 
 from __future__ import annotations
@@ -48,6 +51,10 @@ _INVALID: dict[type[exception.VolumeDriverError], typing.Any] = {
 }
 
 
+# After these the same call may be made again, with nobody's help.
+_AGAIN = (exception.Refused, exception.LiveOperationFailed)
+
+
 class Qcow2DriverException(cinder_exception.VolumeDriverException):
     """Any other error of ours; the message is that error's own."""
 
@@ -59,9 +66,10 @@ def translate(
 ) -> Exception:
     """Return Cinder's error for one of ours.
 
-    :param busy: what a refusal becomes, where the caller knows such a class
+    :param busy: what such an error becomes after which the call can be made
+        again, where the caller knows such a class
     """
-    if busy is not None and isinstance(error, exception.Refused):
+    if busy is not None and isinstance(error, _AGAIN):
         return typing.cast(Exception, busy(message=str(error)))
     for kind, made in _INVALID.items():
         if isinstance(error, kind):
