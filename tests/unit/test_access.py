@@ -95,14 +95,16 @@ class AccessTest(base.TestCase):
     def test_belongs_to_the_service_if_it_cannot_be_given(self) -> None:
         self.call.side_effect = OSError('no sudo')
         below = pathlib.Path('/dev/null')
-        with mock.patch('os.stat', side_effect=_owners(1000, 107)):
+        with mock.patch('os.stat', autospec=True) as stat:
+            stat.side_effect = _owners(1000, 107)
             access.give(str(self.path), str(below))
         self.call.assert_called_once_with(
             'give', str(self.path.parent), self.path.name, 'null'
         )
 
     def test_is_not_given_to_whom_it_belongs(self) -> None:
-        with mock.patch('os.stat', side_effect=_owners(107, 107)):
+        with mock.patch('os.stat', autospec=True) as stat:
+            stat.side_effect = _owners(107, 107)
             access.give(str(self.path), '/dev/null')
         self.call.assert_not_called()
 
