@@ -18,11 +18,10 @@ played, with the libvirt calls that it makes; a server is a real guest.
 
 from __future__ import annotations
 
-import socket
-
 import libvirt
 
 from tests.cinder import attached
+from tests.fixtures import ports
 from tests.fixtures import processes
 from tests.fixtures.cloud import checked
 from tests.fixtures.cloud import clients
@@ -34,13 +33,7 @@ from tests.fixtures.cloud import services
 _MIB = 1 << 20
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(('127.0.0.1', 0))
-        return int(found.getsockname()[1])
-
-
-_PORT = _free_port()
+_PORT = ports.free()
 _URL = f'http://127.0.0.1:{_PORT}'
 
 

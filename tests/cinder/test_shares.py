@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pathlib
 
 import ddt
@@ -43,8 +42,7 @@ class SharesTestCase(base.TestCase):
         cinder = self.useFixture(services.CinderServices([backend]))
         cinder.show_logs_of(self)
         mounts = configuration.mounts_of(cinder.place(backend.name))
-        # As Nova and os-brick name it.
-        name = hashlib.md5(address.encode(), usedforsecurity=False).hexdigest()
+        name = configuration.mounted_as(address)
         self.assertEqual([mounts / name], commands.mounted_below(mounts))
         return cinder, mounts / name
 

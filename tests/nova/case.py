@@ -21,7 +21,6 @@ import copy
 import functools
 import os
 import signal
-import subprocess
 import typing
 from xml.etree import ElementTree
 
@@ -99,7 +98,6 @@ class Server:
         self.cloud = of
         self.tenant = user
         self.volume = volume
-        self.root = root
         self.admin = catalog.connect(of.at, 'admin')
         self.id = user.boot(volume.id if root else '')
         self._have(volume, root)
@@ -168,13 +166,9 @@ class Server:
         """End its QEMU by SIGKILL."""
         with self.domain() as domain:
             name = str(domain.name())
-            found = subprocess.run(
-                ['pgrep', '-f', f'qemu-system.* -name guest={name},'],
-                capture_output=True,
-                text=True,
-            )
-            for pid in map(int, found.stdout.split()):
-                os.kill(pid, signal.SIGKILL)
+            run = self.cloud.at.run(self.host())
+            pid = int((run / 'qemu' / f'{name}.pid').read_text())
+            os.kill(pid, signal.SIGKILL)
             processes.wait_until(
                 lambda: not domain.isActive(), f'{name} is off', _TIMEOUT
             )

@@ -17,6 +17,8 @@ Whatever is done to them, the server that is started afterwards has its data.
 
 from __future__ import annotations
 
+import collections.abc
+import contextlib
 import typing
 
 import openstack
@@ -34,28 +36,26 @@ class StatesTest(case.NovaTestCase):
         """
         server, volume = self.make_server()
         oldest, middle, newest, last = self.take_snapshots(server, 4)
-        self.tenant.act(enter, server.id, state)
-        self.tenant.delete_snapshot(oldest)
-        self.tenant.act(leave, server.id, 'ACTIVE')
-        self.assert_right(server)
-        server.write(10)
-        self.tenant.act(enter, server.id, state)
-        late = volume.take_snapshot()
-        self.tenant.act(leave, server.id, 'ACTIVE')
-        self.assert_right(server)
-        server.write(0, 11)
-        self.tenant.act(enter, server.id, state)
-        for snapshot in (late, middle):
-            self.tenant.delete_snapshot(snapshot)
-        self.tenant.act(leave, server.id, 'ACTIVE')
-        self.assert_right(server)
-        server.write(0, 12)
-        self.tenant.act(enter, server.id, state)
-        for snapshot in (last, newest):
-            self.tenant.delete_snapshot(snapshot)
-        self.tenant.act(leave, server.id, 'ACTIVE')
-        self.assert_right(server)
-        server.write(0, 13)
+
+        @contextlib.contextmanager
+        def within(*places: int) -> collections.abc.Iterator[None]:
+            """Be in the state, then check all data and write some more."""
+            self.tenant.act(enter, server.id, state)
+            yield
+            self.tenant.act(leave, server.id, 'ACTIVE')
+            self.assert_right(server)
+            server.write(*places)
+
+        with within(10):
+            self.tenant.delete_snapshot(oldest)
+        with within(0, 11):
+            late = volume.take_snapshot()
+        with within(0, 12):
+            for snapshot in (late, middle):
+                self.tenant.delete_snapshot(snapshot)
+        with within(0, 13):
+            for snapshot in (last, newest):
+                self.tenant.delete_snapshot(snapshot)
         self.start_again(server)
 
     def test_running(self) -> None:

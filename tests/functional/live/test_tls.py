@@ -15,12 +15,13 @@
 from __future__ import annotations
 
 import pathlib
-import socket
 
 import ddt
 
 from tests.fixtures import certificates
+from tests.fixtures import daemons
 from tests.fixtures import own_libvirtd
+from tests.fixtures import ports
 from tests.functional.live import case
 from volume_driver import exception
 
@@ -39,9 +40,7 @@ class TlsTest(case.LiveTestCase):
         :param server: directory of its certificate; it believes clients that
             the same one signed
         """
-        with socket.socket() as found:
-            found.bind(('127.0.0.1', 0))
-            self.port = found.getsockname()[1]
+        self.port = ports.free()
         settings = {
             'listen_tls': '1',
             'listen_tcp': '0',
@@ -55,7 +54,7 @@ class TlsTest(case.LiveTestCase):
         return self.useFixture(
             own_libvirtd.Libvirtd(
                 libvirtd=settings,
-                qemu={'user': '"root"', 'group': '"root"'},
+                qemu=daemons.AS_ROOT,
                 arguments=['--listen'],
             )
         )

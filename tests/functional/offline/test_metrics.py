@@ -18,7 +18,6 @@ import http.client
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import typing
@@ -28,6 +27,7 @@ from prometheus_client import parser
 from tests.fixtures import driver as drivers
 from tests.fixtures import greened
 from tests.fixtures import modelled
+from tests.fixtures import ports
 from tests.functional.offline import case
 from tests.functional.offline import children
 from volume_driver import exception
@@ -55,12 +55,6 @@ def read(text: str) -> dict[str, float]:
             key = ' '.join(words)
             found[key] = found.get(key, 0) + sample.value
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(('127.0.0.1', 0))
-        return int(found.getsockname()[1])
 
 
 def scrape(port: int) -> str:
@@ -197,7 +191,7 @@ def _work(directory: str, port: int) -> list[str]:
 
 class PortTest(case.OfflineTestCase):
     def test_port_is_scraped(self) -> None:
-        port = free_port()
+        port = ports.free()
         volume = self.make_volume(metrics_port=port)
         self.make_snapshots(volume, 2)
         found = read(scrape(port))
@@ -207,14 +201,14 @@ class PortTest(case.OfflineTestCase):
         self.assertEqual(3, found['operations_total done create snapshot'])
 
     def test_port_that_is_taken_fails_nothing(self) -> None:
-        port = free_port()
+        port = ports.free()
         volume = self.make_volume(metrics_port=port)
         volume.made.make().do_setup(None)
         self.assertIn(f'port {port} (options', self.log.output)
         self.make_snapshots(volume, 1)
 
     def test_process_of_greenlets_goes_on(self) -> None:
-        texts = greened.call(_work, str(self.temp_dir()), free_port())
+        texts = greened.call(_work, str(self.temp_dir()), ports.free())
         for text in texts:
             self.assertEqual(
                 1, read(text)['operations_total done create snapshot']
