@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import os
 
+from volume_driver import access
 from volume_driver import exception
 from volume_driver.images import qemu_img
 from volume_driver.images import secrets
@@ -34,6 +35,7 @@ def free_leaked(
     execute: qemu_img.Execute, path: str, key: secrets.Key | None = None
 ) -> None:
     """Free the clusters of a qcow2 image that nothing refers to."""
+    access.ensure(path)
     image = qemu_img.image_arguments(path, key, alone=True)
     words = ('check', '-q', '-r', 'leaks', *image)
     qemu_img.run(execute, path, *words, opened=key, reads=_length(path))

@@ -39,6 +39,9 @@ _MIB = 1 << 20
 # How child processes are run: processutils.execute, or Cinder's own.
 Execute = collections.abc.Callable[..., typing.Any]
 
+# What changes an image that is there; to read one takes no right to write.
+_WRITING = frozenset({'commit', 'rebase', 'resize'})
+
 _WRONG = 'Invalid password'
 # Before it makes a LUKS header QEMU measures how fast it is. Where the kernel
 # counts CPU time coarsely, older versions (7.2 for one) find that they took
@@ -340,13 +343,14 @@ def run(
     :param made: the key of an image that is made
     :param reads: how many bytes it may have to read of an image that others
         made, which is what its limits follow; None for no limits
-    :raises AccessDenied: when this service may not write to it
+    :raises AccessDenied: when it is written to, and this service may not
     :raises CommandFailed: when it fails
     :raises LimitReached: when its limits are why
     :raises NoSpace: when it says that this is why
     :raises DirectoryUnusable, ProgramMissing: when it cannot be started
     """
-    access.ensure(path)
+    if verb in _WRITING:
+        access.ensure(path)
     keys = {secrets.OPENED: opened, secrets.MADE: made}
     with secrets.shown(keys) as objects:
         limited = () if reads is None else limits.prefix(reads)

@@ -19,9 +19,11 @@ whose they were it remembers or not.
 from __future__ import annotations
 
 import collections.abc
+import os
 import pathlib
 import pwd
 import re
+import stat
 import subprocess
 import typing
 
@@ -170,6 +172,17 @@ class UnprivilegedTest(UnprivilegedTestCase):
         after = sorted(path.name for path in self.directory.iterdir())
         self.assertEqual(before, after)
         self.assert_reads(0x11)
+
+    def test_reading_takes_no_right_to_write(self) -> None:
+        self.set_up(becomes_root=False)
+        active = self.directory / _VOLUME
+        os.chown(active, 0, ordinary_user.UID)
+        active.chmod(0o640)
+        self.call('check', '--deep')
+        self.assertEqual(0o640, stat.S_IMODE(active.stat().st_mode))
+        done = self.run_program('volume extend', '--size=2')
+        self.assertEqual(1, done.returncode)
+        self.assertIn(f'The image {active} belongs to root:', done.stderr)
 
     def test_nothing_else_is_touched(self) -> None:
         self.require_program('strace', 'strace')
