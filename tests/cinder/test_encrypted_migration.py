@@ -22,6 +22,7 @@ import ddt
 
 from tests.cinder import test_encrypted
 from tests.cinder import test_migration
+from tests.fixtures import image_tools
 from tests.fixtures.cloud import checked
 from tests.fixtures.cloud import clients
 from tests.fixtures.cloud import configuration
@@ -29,9 +30,7 @@ from tests.fixtures.cloud import configuration
 T = typing.TypeVar('T')
 
 _MIB = 1 << 20
-# QEMU 7.2 says so, once in some sixty times, and makes no LUKS header. This
-# driver tries again; Cinder's NFS driver does not.
-_TOO_QUICK = 'Unable to get accurate CPU usage'
+# This driver tries again when QEMU was too quick, Cinder's NFS driver not.
 _TRIES = 5
 
 
@@ -105,7 +104,7 @@ class EncryptedMigrationTest(test_migration.MigrationTestCase):
             try:
                 return do()
             except AssertionError:
-                if not self.cinder.has_said(_TOO_QUICK, before):
+                if not self.cinder.has_said(image_tools.TOO_QUICK, before):
                     raise
         return do()
 

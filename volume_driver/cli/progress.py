@@ -35,28 +35,39 @@ def shown(
     watch: progress.Watch, stream: typing.TextIO
 ) -> collections.abc.Iterator[None]:
     """Show how far a merge is while something else waits for it."""
-    with progress.beside(lambda ended: follow(watch, stream, ended)):
+    done = False
+    with progress.beside(
+        lambda ended: follow(watch, stream, ended, lambda: done)
+    ):
         yield
+        done = True
 
 
 def follow(
-    watch: progress.Watch, stream: typing.TextIO, ended: progress.Ended
+    watch: progress.Watch,
+    stream: typing.TextIO,
+    ended: progress.Ended,
+    done: collections.abc.Callable[[], bool] = lambda: False,
 ) -> None:
     """Show how far a merge is until it is over.
 
     :param stream: where to, if that is a terminal
     :param ended: waits for some seconds; tells whether it is over
+    :param done: tells, when it is over, whether it is known to have succeeded
     """
     if ended(_BEFORE):
         return
     if stream.isatty():
-        _bar(watch, stream, ended)
+        _bar(watch, stream, ended, done)
     else:
         _lines(watch, ended)
 
 
 def _bar(
-    watch: progress.Watch, stream: typing.TextIO, ended: progress.Ended
+    watch: progress.Watch,
+    stream: typing.TextIO,
+    ended: progress.Ended,
+    done: collections.abc.Callable[[], bool],
 ) -> None:
     bar = rich_progress.Progress(
         rich_progress.TextColumn('{task.description}'),
@@ -75,6 +86,9 @@ def _bar(
                 bar.update(task, completed=seen[0], total=seen[1] or None)
             if ended(_LOOK):
                 break
+        if done():
+            # Its end comes between two looks.
+            bar.update(task, completed=bar.tasks[0].total)
 
 
 def _lines(watch: progress.Watch, ended: progress.Ended) -> None:
