@@ -125,6 +125,10 @@ class Server:
         """Return the compute host that has it."""
         return str(self.admin.compute.get_server(self.id).compute_host)
 
+    def status(self) -> str:
+        """Return the state that Nova says it is in."""
+        return self.tenant.server_status(self.id)
+
     def wait_host(self, host: str) -> None:
         """Wait until a compute host has it."""
         processes.wait_until(

@@ -21,11 +21,14 @@ import collections.abc
 import contextlib
 import typing
 
+import libvirt
 import openstack
 
 from tests.fixtures import processes
 from tests.fixtures.openstack import settings
 from tests.nova import case
+
+_TIMEOUT = 120.0
 
 
 class StatesTest(case.NovaTestCase):
@@ -146,6 +149,54 @@ class MovedTest(case.NovaTestCase):
         self.assert_right(self.server)
         self.tenant.delete_snapshot(newer)
         self.start_again(self.server)
+
+    def test_live(self) -> None:
+        snapshots = self.take_snapshots(self.server, 2)
+        self.begin_to_move()
+        self.server.wait_host(self.after)
+        self.tenant.wait_server(self.server.id, 'ACTIVE')
+        self.play_there(snapshots)
+
+    def test_live_meanwhile(self) -> None:
+        """Nothing is done to a volume whose server is on its way."""
+        older, newer = self.take_snapshots(self.server, 2)
+        with self.server.domain() as domain:
+            # MiB/s
+            domain.migrateSetMaxSpeed(1)
+            self.begin_to_move()
+            processes.wait_until(
+                lambda: domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE,
+                f'{self.server.id} is on its way',
+                _TIMEOUT,
+            )
+            refused = self.tenant.begin_snapshot(self.volume.id)
+            self.assertEqual('error', self.tenant.wait_settled(refused))
+            self.tenant.begin_deletion(older)
+            self.assertEqual('available', self.tenant.wait_settled(older))
+            self.assertEqual('MIGRATING', self.server.status())
+            domain.migrateSetMaxSpeed(1024)
+        self.server.wait_host(self.after)
+        self.tenant.wait_server(self.server.id, 'ACTIVE')
+        self.play_there([refused, newer, older])
+
+    def test_live_in_the_middle(self) -> None:
+        """It goes once the deletion of a snapshot is done."""
+        self.server.write(*range(50, 80))
+        snapshot = self.volume.take_snapshot()
+        self.server.write(*range(80, 110))
+        self.tenant.begin_deletion(snapshot)
+        self.tenant.wait_merge(snapshot)
+        self.begin_to_move()
+        self.tenant.wait_no_snapshot(snapshot)
+        self.server.wait_host(self.after)
+        self.tenant.wait_server(self.server.id, 'ACTIVE')
+        self.play_there([])
+
+    def begin_to_move(self) -> None:
+        """Ask for a live migration."""
+        self.server.admin.compute.live_migrate_server(
+            self.server.id, host=self.after, block_migration='auto'
+        )
 
     def test_evacuated(self) -> None:
         """Its host is lost, with all that ran there."""
