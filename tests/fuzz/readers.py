@@ -71,6 +71,7 @@ class Place:
 
     def close(self) -> None:
         os.close(self._fd)
+        self._bounds.close()
 
     def fill(self, data: bytes) -> bytes:
         """Return an input with the real path of the file outside."""
