@@ -361,7 +361,8 @@ class GuestMismatch(Refused):
     template = (
         '{guest} does not run on the chain that .info describes: found '
         '{found}, expected {expected}. Nothing was changed; find out what '
-        'switched the guest before trying again.'
+        'switched or started the guest before trying again ("volume-driver '
+        'check" tells whether it writes to a frozen image).'
     )
 
 

@@ -112,6 +112,10 @@ class App(app.App):
         try:
             self.command_manager.find_command(argv)
         except ValueError:
+            if argv[0].startswith('-'):
+                self.parser.error(
+                    f'{argv[0]} is no option; see {_NAME} --help'
+                )
             guesses = ', '.join(self.get_fuzzy_matches(argv[0]))
             self.parser.error(
                 f'{" ".join(argv)!r} is no command; see {_NAME} --help'

@@ -62,11 +62,7 @@ def bandwidth(text: str) -> int:
 
     :raises ArgumentTypeError: when it is none
     """
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is no whole number of MiB a second'
-        )
-    return int(text)
+    return _whole(text, 'MiB a second')
 
 
 def seconds(text: str) -> int:
@@ -74,9 +70,26 @@ def seconds(text: str) -> int:
 
     :raises ArgumentTypeError: when it is none
     """
-    if not text.isdecimal():
+    return _whole(text, 'seconds')
+
+
+def gibibytes(text: str) -> int:
+    """Read a size in GiB.
+
+    :raises ArgumentTypeError: when it is none, or 0
+    """
+    return _whole(text, 'GiB', least=1)
+
+
+def _whole(text: str, unit: str, least: int = 0) -> int:
+    # More digits than this are no size of anything.
+    if not (text.isascii() and text.isdecimal() and len(text) < 16):
         raise argparse.ArgumentTypeError(
-            f'{text!r} is no whole number of seconds'
+            f'{text!r} is no whole number of {unit}'
+        )
+    if int(text) < least:
+        raise argparse.ArgumentTypeError(
+            f'{text} is too little: at least {least} {unit}'
         )
     return int(text)
 

@@ -75,14 +75,3 @@ def volume(text: str) -> Volume:
 def named(name: str) -> Volume:
     """Return the record of a volume that was found by its name."""
     return Volume(name.removeprefix(_PREFIX))
-
-
-def gibibytes(text: str) -> int:
-    """Return a size as it was typed, in GiB.
-
-    :raises ValueError: when it is not a whole number above 0
-    """
-    size = int(text)
-    if size < 1:
-        raise ValueError(text)
-    return size

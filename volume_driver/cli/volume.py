@@ -39,7 +39,7 @@ _GIB = 1 << 30
 def _add_size(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument(
         '--size',
-        type=records.gibibytes,
+        type=arguments.gibibytes,
         metavar='GIB',
         required=True,
         help=f'{what} in GiB.',

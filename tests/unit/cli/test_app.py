@@ -292,6 +292,7 @@ class ErrorsTest(AppTestCase):
             'volume create u --size 0',
             'volume create volume- --size 1',
             'volume show u -f nothing',
+            '--volume_files_dir x volume list',
         ):
             with contextlib.redirect_stderr(self.stderr):
                 found = self.assertRaises(
@@ -300,6 +301,11 @@ class ErrorsTest(AppTestCase):
             self.assertEqual(2, found.code, argv)
             self.assertEqual('', self.stdout.getvalue(), argv)
             self.assertEqual([], self.driver.calls)
+
+    def test_unknown_option(self) -> None:
+        with contextlib.redirect_stderr(self.stderr):
+            self.assertRaises(SystemExit, self.run_app, '--files', 'check')
+        self.assertIn('--files is no option', self.stderr.getvalue())
 
     def test_configuration_file_is_missing(self) -> None:
         self.config_file.unlink()

@@ -40,12 +40,3 @@ class SnapshotTest(base.TestCase):
     def test_has_the_size_of_its_volume(self) -> None:
         snapshot = records.Snapshot('a', records.Volume('5f0c', size=3))
         self.assertEqual(3, snapshot.volume_size)
-
-
-class GibibytesTest(base.TestCase):
-    def test_a_whole_number_is_taken(self) -> None:
-        self.assertEqual(20, records.gibibytes('20'))
-
-    def test_all_else_is_refused(self) -> None:
-        for text in ('0', '-1', '1.5', '1G', ''):
-            self.assertRaises(ValueError, records.gibibytes, text)
