@@ -19,6 +19,7 @@ import pathlib
 import typing
 
 from cinder import exception as cinder_exception
+from cinder.volume import volume_utils
 import fixtures
 from oslo_concurrency import processutils
 
@@ -38,6 +39,7 @@ from volume_driver import names
 from volume_driver.checking import facts as seen
 from volume_driver.cinder import connections
 from volume_driver.cinder import images
+from volume_driver.cinder import manageable
 from volume_driver.cinder import records
 from volume_driver.images import secrets
 from volume_driver.operations import adopt
@@ -77,6 +79,15 @@ class Ours(fixtures.Fixture):
     def _setUp(self) -> None:
         # Our adapter takes its images from Cinder's functions.
         self.useFixture(cinder_remotefs.CinderRemoteFS('raw'))
+        # That one asks Cinder's database, which knows no volume here.
+        self.useFixture(
+            fixtures.MockPatchObject(
+                volume_utils,
+                'check_already_managed_volume',
+                autospec=True,
+                return_value=False,
+            )
+        )
         self.keys = encrypted.Keys()
         self._drivers = {
             each: self.useFixture(
@@ -121,6 +132,10 @@ class Ours(fixtures.Fixture):
                 shape=dataclasses.replace(sealed, file=_EXPORT),
             ),
             entry('manage', self._manage, _UPLOADED, image),
+            entry(
+                *('manage with snapshots', self._manage_chain, _IN_CHAIN),
+                dataclasses.replace(unknown, snapshot=True),
+            ),
             entry('adopt', self._adopt, _AS_BASE, unknown),
             entry('take over', self._take_over, _IN_CHAIN, unknown),
             entry('check', self._check, _IN_CHAIN),
@@ -316,5 +331,19 @@ class Ours(fixtures.Fixture):
                 return 'it was changed'
             right = checks.by_magic(stage.path(new.name))
             return '' if image.format == right else f'taken as {image.format}'
+
+        return check
+
+    def _manage_chain(
+        self, stage: stages.Stage, out: pathlib.Path
+    ) -> play.Check:
+        """Look at it; its files stay as they are, whatever it is then."""
+        reference = {'source-name': f'share/{stages.VOLUME}'}
+        size = manageable.look(self.driver(stage), reference, stages.VOLUME)
+
+        def check(before: stages.Stage) -> str:
+            if size != 1:
+                return f'it has {size} GiB'
+            return checks.is_as_before(stage, before)
 
         return check
