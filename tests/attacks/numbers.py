@@ -84,10 +84,10 @@ HEADERS = (
 )
 
 
-def _shared(l1: int) -> dict[str, typing.Any]:
+def shared(l1: int) -> dict[str, typing.Any]:
     """Let every part of an image be the same cluster.
 
-    :param l1: how many entries the L1 table has
+    :param l1: how many entries the L1 table has, 2^15 for a whole GiB
     """
     shape = qcow2.Image(bits=9, l1=(0,) * (1 << 15))
     at = shape.first_free
@@ -137,7 +137,7 @@ _SNAPSHOT = struct.pack(
 BOMBS = (
     _made('one compressed cluster for all', **_compressed()),
     _made('a compressed cluster of nonsense', **_broken()),
-    _made('one L2 table for all', **_shared(256)),
+    _made('one L2 table for all', **shared(256)),
     _made('an L2 table that is the L1 table', l1=(qcow2.standard(3 << 16),)),
     _made('an L2 table that is the header', l1=(1 << 63,)),
     _made('an L2 table behind the end', l1=(qcow2.standard(1 << 50),)),

@@ -19,6 +19,7 @@ import pathlib
 import typing
 
 from cinder import exception as cinder_exception
+from cinder.volume import throttling
 from cinder.volume import volume_utils
 import fixtures
 from oslo_concurrency import processutils
@@ -41,6 +42,7 @@ from volume_driver.cinder import connections
 from volume_driver.cinder import images
 from volume_driver.cinder import manageable
 from volume_driver.cinder import records
+from volume_driver.cinder import throttle
 from volume_driver.images import secrets
 from volume_driver.operations import adopt
 from volume_driver.operations import containers
@@ -79,6 +81,9 @@ class Ours(fixtures.Fixture):
     def _setUp(self) -> None:
         # Our adapter takes its images from Cinder's functions.
         self.useFixture(cinder_remotefs.CinderRemoteFS('raw'))
+        # Cinder's manager does it when the driver is set up.
+        self.addCleanup(throttling.Throttle.set_default, None)
+        throttle.install()
         # That one asks Cinder's database, which knows no volume here.
         self.useFixture(
             fixtures.MockPatchObject(

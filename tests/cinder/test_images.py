@@ -56,6 +56,16 @@ class FormatsTest(image_case.ImagesTestCase):
             image, volume.volume.volume_image_metadata['image_id']
         )
 
+    def test_cinder_converts_it_within_limits(self) -> None:
+        before = self.cinder.log_sizes()
+        view = self.content()
+        image = self.create_image(view, 'vmdk')
+        self.create_from(image, view, 'qcow2')
+        limited = 'prlimit --as=2147483648 --cpu=720:725 --core=0'
+        self.assertTrue(
+            self.cinder.has_said(f'{limited} -- qemu-img convert', before)
+        )
+
     @ddt.data('qcow2', 'raw')
     def test_an_image_of_just_the_volumes_size(self, backend: str) -> None:
         view = self.content(checked.GIB)

@@ -46,6 +46,7 @@ from volume_driver.cinder import progress
 from volume_driver.cinder import records
 from volume_driver.cinder import restart
 from volume_driver.cinder import stats
+from volume_driver.cinder import throttle
 from volume_driver.operations import progress as core_progress
 
 LOG = log.getLogger(__name__)
@@ -85,6 +86,11 @@ class Qcow2Driver(
         return [*opts.driver_opts(), *nfs.nfs_opts, *remotefs.nas_opts]
 
     # -- set-up --------------------------------------------------------------
+
+    def set_throttle(self) -> None:
+        """Have Cinder's throttle, and limits for images that others made."""
+        super().set_throttle()
+        throttle.install()
 
     @errors.translated()
     def do_setup(self, context: Any) -> None:

@@ -19,6 +19,7 @@ import typing
 
 from cinder.image import image_utils
 from cinder.volume import volume_utils
+from oslo_utils import units
 
 from volume_driver import driver as core_driver
 from volume_driver import exception
@@ -26,6 +27,7 @@ from volume_driver import files
 from volume_driver import names
 from volume_driver.cinder import keys
 from volume_driver.cinder import records
+from volume_driver.cinder import throttle
 from volume_driver.images import secrets
 from volume_driver.operations import containers
 from volume_driver.operations import copies
@@ -56,15 +58,7 @@ def fetch(
     name = names.export(core.target(volume).name, 'image')
     path = core.context.path(name)
     try:
-        image_utils.fetch_to_volume_format(
-            context,
-            *image,
-            path,
-            active.format,
-            blocksize,
-            size=volume.size,
-            run_as_root=False,
-        )
+        _convert(context, volume, image, path, active.format, blocksize)
         copies.write_over(
             core.context, core.target(volume), path, active.format
         )
@@ -110,16 +104,32 @@ def fetch_encrypted(
     :param blocksize: option volume_dd_blocksize
     """
     with _temporary(volume, image[1]) as path:
+        _convert(context, volume, image, path, 'raw', blocksize)
+        seal.write_over(core.context, core.target(volume), path)
+
+
+def _convert(
+    context: typing.Any,
+    volume: typing.Any,
+    image: tuple[typing.Any, str],
+    path: str,
+    image_format: str,
+    blocksize: str,
+) -> None:
+    """Let Cinder fetch, check and convert an image, within limits of ours.
+
+    :raises LimitReached: when it takes more than a sound image does
+    """
+    with throttle.limited(volume.size * units.Gi):
         image_utils.fetch_to_volume_format(
             context,
             *image,
             path,
-            'raw',
+            image_format,
             blocksize,
             size=volume.size,
             run_as_root=False,
         )
-        seal.write_over(core.context, core.target(volume), path)
 
 
 def upload(

@@ -173,7 +173,8 @@ class WatchTest(case.LiveTestCase):
         volume, _ = self.make_running(
             volume_format, 1, options={'merge_bandwidth': 8}
         )
-        volume.write(256 * MIB, 32 * MIB, 0x71)
+        # A job with a limit may copy 16 MiB at a time.
+        volume.write(256 * MIB, 64 * MIB, 0x71)
         self.check_moved(self.watch(volume))
         self.check(volume)
 

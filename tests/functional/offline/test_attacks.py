@@ -21,7 +21,9 @@ from __future__ import annotations
 import os
 import pathlib
 import subprocess
+import typing
 
+from cinder.volume import throttling
 import ddt
 
 from tests import base
@@ -37,6 +39,7 @@ from tests.fixtures import image_tools
 from tests.fixtures import processes
 from volume_driver import children
 from volume_driver import exception
+from volume_driver.cinder import throttle
 from volume_driver.images import limits
 from volume_driver.images import qemu_check
 
@@ -85,6 +88,50 @@ class CorpusTest(AttackTestCase):
         self.assertEqual(
             {*attacks.KINDS}, {each.kind for each in corpus.CORPUS}
         )
+
+
+class FetchTest(AttackTestCase):
+    """An image of Glance's that takes what it can get, in Cinder's hands."""
+
+    def test_time_on_the_cpu(self) -> None:
+        image = qcow2.Image(**numbers.shared(1 << 15)).made()
+        attack = attacks.Attack(
+            'a GiB of one small cluster',
+            attacks.BOMB,
+            lambda path, scene: typing.cast(None, path.write_bytes(image)),
+        )
+        (entry,) = [
+            each
+            for each in self.driver.entries()
+            if each.name == 'copy image in'
+        ]
+        stage = stages.Stage(
+            self.driver.directory, self.canary, attack, stages.BYTES
+        )
+        stage.set_up(entry.shape)
+        before = stage.path(stages.VOLUME).read_bytes()
+        self.patch(limits, '_CPU', (1, 0))
+        error = self.assertRaises(
+            exception.LimitReached, entry.call, stage, self.temp_dir()
+        )
+        self.assertIn('its time on the CPU', str(error))
+        # It was Cinder's own function that ran it.
+        self.assertIn('image_download', str(error))
+        self.assertEqual(before, stage.path(stages.VOLUME).read_bytes())
+
+    def test_another_throttle_comes_first(self) -> None:
+        self.addCleanup(throttling.Throttle.set_default, None)
+        throttling.Throttle.set_default(throttling.Throttle(['nice']))
+        throttle.install()
+        with throttle.limited(1 << 30):
+            limited = self.prefix()
+        self.assertEqual(['nice', *limits.prefix(1 << 30)], limited)
+        self.assertEqual(['nice'], self.prefix())
+
+    def prefix(self) -> list[str]:
+        """Return what Cinder puts before a conversion."""
+        with throttling.Throttle.get_default().subcommand('a', 'b') as found:
+            return list(found['prefix'])
 
 
 class LimitsTest(base.TestCase):
