@@ -153,8 +153,7 @@ class MovedTest(case.NovaTestCase):
     def test_live(self) -> None:
         snapshots = self.take_snapshots(self.server, 2)
         self.begin_to_move()
-        self.server.wait_host(self.after)
-        self.tenant.wait_server(self.server.id, 'ACTIVE')
+        self.wait_moved()
         self.play_there(snapshots)
 
     def test_live_meanwhile(self) -> None:
@@ -175,8 +174,7 @@ class MovedTest(case.NovaTestCase):
             self.assertEqual('available', self.tenant.wait_settled(older))
             self.assertEqual('MIGRATING', self.server.status())
             domain.migrateSetMaxSpeed(1024)
-        self.server.wait_host(self.after)
-        self.tenant.wait_server(self.server.id, 'ACTIVE')
+        self.wait_moved()
         self.play_there([refused, newer, older])
 
     def test_live_in_the_middle(self) -> None:
@@ -188,8 +186,7 @@ class MovedTest(case.NovaTestCase):
         self.tenant.wait_merge(snapshot)
         self.begin_to_move()
         self.tenant.wait_no_snapshot(snapshot)
-        self.server.wait_host(self.after)
-        self.tenant.wait_server(self.server.id, 'ACTIVE')
+        self.wait_moved()
         self.play_there([])
 
     def begin_to_move(self) -> None:
@@ -197,6 +194,11 @@ class MovedTest(case.NovaTestCase):
         self.server.admin.compute.live_migrate_server(
             self.server.id, host=self.after, block_migration='auto'
         )
+
+    def wait_moved(self) -> None:
+        """Wait until the server runs on the other host."""
+        self.server.wait_host(self.after)
+        self.tenant.wait_server(self.server.id, 'ACTIVE')
 
     def test_evacuated(self) -> None:
         """Its host is lost, with all that ran there."""
@@ -208,8 +210,7 @@ class MovedTest(case.NovaTestCase):
         compute.update_service_forced_down(service, forced=True)
         try:
             compute.evacuate_server(self.server.id, host=self.after)
-            self.server.wait_host(self.after)
-            self.tenant.wait_server(self.server.id, 'ACTIVE')
+            self.wait_moved()
             self.play_there(snapshots)
         finally:
             # It finds out that it has lost the server, and says so.
